@@ -1,37 +1,58 @@
 import { defineConfig } from "vitest/config";
 
-/** Tests that need processes of their own for the whole shop; they run after the others and one file at a time. */
-const wholeSystem = "test/**/*.test.ts";
+const parts = [
+  "packages/*/src",
+  "services/*/src",
+  "services/*/test",
+  "gateway/src",
+  "gateway/test",
+  "provider/src",
+  "provider/test",
+];
+const exclude = ["**/node_modules/**"];
+const unitTests = "**/*.unit.test.ts";
+
+/** Tests run as the services do, by Node itself; Vite would also resolve a second copy of graphql, which it refuses. */
+const experimental = { viteModuleRunner: false };
 
 export default defineConfig({
   test: {
-    pool: "forks",
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
     projects: [
       {
-        extends: true,
         test: {
-          name: "parts",
-          include: [
-            "{packages,services}/*/{src,test}/**/*.test.ts",
-            "{gateway,provider}/{src,test}/**/*.test.ts",
-            "tools/**/*.test.ts",
-          ],
-          exclude: ["**/node_modules/**"],
+          name: "unit",
+          experimental,
+          include: [...parts.map((folder) => `${folder}/${unitTests}`), "tools/**/*.test.ts"],
+          exclude,
+          testTimeout: 30_000,
           sequence: { groupOrder: 1 },
         },
       },
       {
-        extends: true,
+        test: {
+          name: "postgres",
+          experimental,
+          include: parts.map((folder) => `${folder}/**/*.test.ts`),
+          exclude: [...exclude, unitTests],
+          // One Postgres for all files; a run of unit tests alone does not start it.
+          globalSetup: "test/global-setup.ts",
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        // The whole shop as separate processes: one file at a time, after all others.
         test: {
           name: "whole",
-          include: [wholeSystem],
-          exclude: ["**/node_modules/**"],
+          experimental,
+          include: ["test/**/*.test.ts"],
+          exclude,
+          globalSetup: "test/global-setup.ts",
           fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 180_000,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
     ],

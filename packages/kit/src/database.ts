@@ -1,0 +1,175 @@
+import { Pool, types } from "pg";
+import type { PoolClient, PoolConfig } from "pg";
+import type { EventToEmit } from "@crowdcrunch/events/contract";
+import { isUnavailable, retryable } from "./errors.ts";
+import type { Logger } from "./logger.ts";
+import { insertIntoOutbox } from "./outbox.ts";
+
+/** A named prepared statement and the rows it returns. The name is unique within a service. */
+export interface Statement<Row> {
+  readonly name: string;
+  readonly text: string;
+  /** Carries the row type; never set. */
+  readonly row?: Row;
+}
+
+/** Declares a prepared statement; parameters are `$1`, `$2` … and always bound. */
+export function statement<Row = never>(name: string, text: string): Statement<Row> {
+  return { name, text };
+}
+
+export interface Queryable {
+  many<Row>(statement: Statement<Row>, params?: unknown[]): Promise<Row[]>;
+  /** The first row; undefined where there is none. */
+  one<Row>(statement: Statement<Row>, params?: unknown[]): Promise<Row | undefined>;
+  /** The number of rows touched. */
+  run(statement: Statement<unknown>, params?: unknown[]): Promise<number>;
+}
+
+export interface Transaction extends Queryable {
+  /** Publishes the event if and only if the transaction commits. Emit after locking the aggregate. */
+  emit(event: EventToEmit): void;
+  /** Runs after the commit; never when it rolls back. */
+  afterCommit(action: () => void): void;
+}
+
+export interface TransactionOptions {
+  /** False: the commit is not waited for on disk and a crash may lose it (carts). Default true. */
+  durable?: boolean;
+}
+
+export interface Database extends Queryable {
+  readonly pool: Pool;
+  /** Runs `work` in one READ COMMITTED transaction. Deadlocks and serialization failures are tried again, five times. */
+  transaction<T>(work: (tx: Transaction) => Promise<T>, options?: TransactionOptions): Promise<T>;
+  /** Called after each commit that emitted events. */
+  onEmitted(listener: () => void): void;
+  close(): Promise<void>;
+}
+
+export interface DatabaseOptions {
+  url: string;
+  /** Most connections; the default 6 leaves room for all services on one server. */
+  connections?: number;
+  applicationName: string;
+  newId: () => string;
+  log: Logger;
+}
+
+const int8 = 20;
+
+/** int8 comes as a number, because money and counts stay below 2^53; beyond it is an error, never a wrong number. */
+function parseSafeInteger(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value)) throw new RangeError(`${text} is beyond the safe integers`);
+  return value;
+}
+
+/** Settings for a pool or client of ours. */
+export function connectionSettings(options: { url: string; applicationName: string }): PoolConfig {
+  return {
+    connectionString: options.url,
+    application_name: options.applicationName,
+    connectionTimeoutMillis: 5_000,
+    keepAlive: true,
+    types: {
+      getTypeParser: ((oid: number, format?: "text" | "binary") =>
+        oid === int8 && format !== "binary" ? parseSafeInteger : types.getTypeParser(oid, format)) as typeof types.getTypeParser,
+    },
+  };
+}
+
+const attempts = 5;
+const retried = new Set(["40001", "40P01"]);
+
+/** Opens the service's pool. Nothing is connected before the first query. */
+export function openDatabase(options: DatabaseOptions): Database {
+  const pool = new Pool({ ...connectionSettings(options), max: options.connections ?? 6, pipeline: true, idleTimeoutMillis: 30_000 } as PoolConfig);
+  pool.on("error", (error) => options.log.warn({ error: error.message }, "an idle database connection failed"));
+  const listeners: (() => void)[] = [];
+
+  async function once<T>(work: (tx: Transaction) => Promise<T>, durable: boolean): Promise<T> {
+    const client = await pool.connect();
+    let broken: Error | undefined;
+    try {
+      const events: EventToEmit[] = [];
+      const actions: (() => void)[] = [];
+      // Sent together with the first statement; if it fails, so does everything behind it.
+      const begun = client.query(durable ? "BEGIN" : "BEGIN; SET LOCAL synchronous_commit = off");
+      begun.catch(() => {});
+      const tx: Transaction = {
+        ...queries(client),
+        emit: (event) => void events.push(event),
+        afterCommit: (action) => void actions.push(action),
+      };
+      try {
+        const result = await work(tx);
+        await begun;
+        const written = events.length > 0 ? insertIntoOutbox(tx, events, options.newId) : Promise.resolve();
+        written.catch(() => {});
+        const committed = client.query("COMMIT");
+        committed.catch(() => {});
+        await written;
+        const { command } = await committed;
+        if (command !== "COMMIT") throw new Error("the transaction was rolled back because one of its statements failed unseen");
+        if (events.length > 0) for (const listener of listeners) listener();
+        for (const action of actions) action();
+        return result;
+      } catch (error) {
+        await client.query("ROLLBACK").catch((cause: Error) => {
+          broken = cause;
+        });
+        throw error;
+      }
+    } finally {
+      client.release(broken);
+    }
+  }
+
+  return {
+    pool,
+    ...queries(pool),
+    async transaction(work, { durable = true } = {}) {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await once(work, durable);
+        } catch (error) {
+          const code = (error as { code?: string }).code ?? "";
+          if (code === "55P03") throw retryable("IN_PROGRESS", "The same thing is being changed by somebody else; try again.", 500);
+          if (!retried.has(code) || attempt === attempts) throw error;
+          options.log.info({ code, attempt }, "transaction is tried again");
+        }
+      }
+    },
+    onEmitted: (listener) => void listeners.push(listener),
+    close: () => pool.end(),
+  };
+}
+
+function queries(client: Pool | PoolClient): Queryable {
+  async function many<Row>(query: Statement<Row>, params: unknown[] = []): Promise<Row[]> {
+    const result = await client.query({ name: query.name, text: query.text, values: params });
+    return result.rows as Row[];
+  }
+  return {
+    many,
+    one: async (query, params) => (await many(query, params))[0],
+    run: async (query, params = []) => (await client.query({ name: query.name, text: query.text, values: params })).rowCount ?? 0,
+  };
+}
+
+/** Tries until the database answers, with back-off to 2 s; stops when `signal` is aborted. */
+export async function untilAvailable<T>(work: () => Promise<T>, options: { log: Logger; what: string; signal: AbortSignal }): Promise<T> {
+  for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 2_000)) {
+    options.signal.throwIfAborted();
+    try {
+      return await work();
+    } catch (error) {
+      // A missing role, database or schema is the bootstrap's work, which may come later than the service.
+      const code = (error as { code?: string }).code ?? "";
+      if (!isUnavailable(error) && !["28P01", "28000", "3D000", "3F000", "42501", "42P01", "42883"].includes(code)) throw error;
+      options.log.warn({ error: (error as Error).message, retryInMs: waitMs }, `${options.what} waits for the database`);
+      await new Promise((resolve) => setTimeout(resolve, waitMs));
+    }
+  }
+}

@@ -1,0 +1,100 @@
+import { GraphQLError } from "graphql";
+
+/**
+ * An expected failure: part of the schema. Where the field's return union has a member of this name, the problem becomes
+ * the field's value; elsewhere an `errors` entry with the code.
+ */
+export class Problem extends Error {
+  override name = "Problem";
+  typename: string;
+  fields: Record<string, unknown>;
+  constructor(typename: string, message: string, fields: Record<string, unknown>) {
+    super(message);
+    this.typename = typename;
+    this.fields = fields;
+  }
+}
+
+/** A failure that callers see as an `errors` entry with a stable code. */
+export class CodedError extends Error {
+  override name = "CodedError";
+  code: string;
+  retryAfterMs: number | undefined;
+  constructor(code: string, message: string, retryAfterMs?: number) {
+    super(message);
+    this.code = code;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** An event that will never be handled, however often it is tried: it is parked. */
+export class PermanentError extends Error {
+  override name = "PermanentError";
+}
+
+/** Makes a problem of the schema; `fields` are the type's further fields. */
+export function problem(typename: string, message: string, fields: Record<string, unknown> = {}): Problem {
+  return new Problem(typename, message, fields);
+}
+
+/** A value that cannot be accepted; `field` says where it stands in the input, e.g. `lines[2].quantity`. */
+export function invalid(field: string, message: string): Problem {
+  return new Problem("InvalidInput", message, { field });
+}
+
+export function notFound(message = "There is no such thing, or it is not yours."): Problem {
+  return new Problem("NotFound", message, {});
+}
+
+export function forbidden(message = "You may not do this."): Problem {
+  return new Problem("Forbidden", message, {});
+}
+
+/** The thing's state does not allow it. */
+export function notPossible(state: string, message: string): Problem {
+  return new Problem("NotPossible", message, { state });
+}
+
+export function unauthenticated(message = "A valid access token is needed."): CodedError {
+  return new CodedError("UNAUTHENTICATED", message);
+}
+
+/** Try again after the given time; nothing was done. */
+export function retryable(code: string, message: string, retryAfterMs: number): CodedError {
+  return new CodedError(code, message, retryAfterMs);
+}
+
+const codesOfProblems: Record<string, string> = { InvalidInput: "BAD_USER_INPUT", NotFound: "NOT_FOUND", Forbidden: "FORBIDDEN", KeyReused: "KEY_REUSED" };
+
+/** The one mapping of thrown errors to GraphQL errors. What nobody expected is hidden, and `report`ed. */
+export function toGraphQLError(error: unknown, report: (error: unknown) => void): GraphQLError {
+  if (error instanceof GraphQLError && !error.originalError) return error;
+  const cause = error instanceof GraphQLError ? error.originalError : error;
+  if (cause instanceof Problem) {
+    const code = codesOfProblems[cause.typename] ?? cause.typename.replaceAll(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase();
+    return new GraphQLError(cause.message, { extensions: { code, ...cause.fields } });
+  }
+  if (cause instanceof CodedError) {
+    const extensions = { code: cause.code, ...(cause.retryAfterMs === undefined ? {} : { retryAfterMs: cause.retryAfterMs }) };
+    return new GraphQLError(cause.message, { extensions });
+  }
+  if (isUnavailable(cause)) {
+    report(cause);
+    return new GraphQLError("The service cannot answer now; try again.", { extensions: { code: "UNAVAILABLE", retryAfterMs: 1000 } });
+  }
+  report(cause);
+  return new GraphQLError("Something went wrong.", { extensions: { code: "INTERNAL_SERVER_ERROR" } });
+}
+
+const transientStates = new Set(["40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "53300", "53400", "25P03", "58000"]);
+
+/** True for errors of the database's connection, locks and shutdowns: worth another try, with nothing wrong in the request. */
+export function isUnavailable(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const code = (error as { code?: unknown }).code;
+  if (typeof code === "string") {
+    if (transientStates.has(code) || code.startsWith("08") || code.startsWith("53")) return true;
+    if (["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "ENOTFOUND", "EAI_AGAIN"].includes(code)) return true;
+  }
+  return /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable|server closed the connection/i.test(error.message);
+}

@@ -1,0 +1,92 @@
+import { ApolloServer } from "@apollo/server";
+import { buildSubgraphSchema } from "@apollo/subgraph";
+import { fastifyApolloDrainPlugin, fastifyApolloHandler } from "@as-integrations/fastify";
+import DataLoader from "dataloader";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { parse } from "graphql";
+import { guardResolvers } from "./access.ts";
+import type { ResolverMap } from "./access.ts";
+import { toGraphQLError } from "./errors.ts";
+import type { TokenVerifier, Viewer } from "./identity.ts";
+import type { Logger } from "./logger.ts";
+import { CurrencyCode, DateTime, MinorUnits } from "./scalars.ts";
+
+/** Loads many things at once; the results stand in the order of the keys. */
+export type BatchLoad<Key, Value> = (keys: readonly Key[]) => Promise<(Value | undefined)[]>;
+
+/** What a resolver knows about the request it serves. */
+export interface RequestContext {
+  /** Who calls; null without a token. */
+  viewer: Viewer | null;
+  /** Loads through a batch that all loads of the request with the same function share: one statement for a whole list. */
+  load<Value>(batch: BatchLoad<string, Value>, key: string): Promise<Value | undefined>;
+  request: FastifyRequest;
+  reply: FastifyReply;
+}
+
+/** Brings rows into the order of their keys. */
+export function inOrderOf<Row>(keys: readonly string[], rows: Row[], keyOf: (row: Row) => string): (Row | undefined)[] {
+  const byKey = new Map(rows.map((row) => [keyOf(row), row]));
+  return keys.map((key) => byKey.get(key));
+}
+
+/** Groups rows that belong to a key, in the order of the keys; a key without rows has an empty list. */
+export function groupedInOrderOf<Row>(keys: readonly string[], rows: Row[], keyOf: (row: Row) => string): Row[][] {
+  const byKey = new Map<string, Row[]>(keys.map((key) => [key, []]));
+  for (const row of rows) byKey.get(keyOf(row))?.push(row);
+  return keys.map((key) => byKey.get(key) ?? []);
+}
+
+export interface SubgraphOptions {
+  /** The whole SDL, as `subgraphSdl` makes it. */
+  sdl: string;
+  resolvers: ResolverMap;
+  tokens: TokenVerifier;
+  log: Logger;
+}
+
+/** Serves the subgraph at /graphql of the given server. */
+export async function serveSubgraph(app: FastifyInstance, options: SubgraphOptions): Promise<ApolloServer<RequestContext>> {
+  const document = parse(options.sdl);
+  const resolvers = guardResolvers(document, { DateTime, MinorUnits, CurrencyCode, ...options.resolvers });
+  const server = new ApolloServer<RequestContext>({
+    schema: buildSubgraphSchema([{ typeDefs: document, resolvers }]),
+    logger: options.log,
+    stopOnTerminationSignals: false,
+    includeStacktraceInErrorResponses: false,
+    formatError(formatted, error) {
+      const code = formatted.extensions?.["code"];
+      // Errors that GraphQL itself found in the request are for the caller.
+      if (typeof code === "string" && code.startsWith("GRAPHQL_")) return formatted;
+      const mapped = toGraphQLError(error, (cause) => options.log.error({ error: (cause as Error)?.stack ?? String(cause), path: formatted.path }, "a request failed"));
+      return { ...formatted, message: mapped.message, extensions: mapped.extensions };
+    },
+    plugins: [fastifyApolloDrainPlugin(app)],
+  });
+  await server.start();
+  app.route({
+    url: "/graphql",
+    method: ["GET", "POST"],
+    handler: fastifyApolloHandler(server, {
+      context: async (request, reply) => createContext(await options.tokens.verify(request.headers.authorization), request, reply),
+    }),
+  });
+  return server;
+}
+
+function createContext(viewer: Viewer | null, request: FastifyRequest, reply: FastifyReply): RequestContext {
+  const loaders = new Map<unknown, DataLoader<string, unknown>>();
+  return {
+    viewer,
+    request,
+    reply,
+    load<Value>(batch: BatchLoad<string, Value>, key: string) {
+      let loader = loaders.get(batch);
+      if (!loader) {
+        loader = new DataLoader<string, unknown>(async (keys) => batch(keys));
+        loaders.set(batch, loader);
+      }
+      return loader.load(key) as Promise<Value | undefined>;
+    },
+  };
+}

@@ -1,0 +1,61 @@
+import { createHash } from "node:crypto";
+import { statement } from "./database.ts";
+import type { Transaction } from "./database.ts";
+import { invalid, problem } from "./errors.ts";
+
+const claim = statement(
+  "idempotencyClaim",
+  `INSERT INTO idempotency (principal, operation, key, request_hash) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
+);
+const stored = statement<{ request_hash: string; result: unknown }>(
+  "idempotencyStored",
+  `SELECT request_hash, result FROM idempotency WHERE principal = $1 AND operation = $2 AND key = $3`,
+);
+const keep = statement("idempotencyKeep", `UPDATE idempotency SET result = $4 WHERE principal = $1 AND operation = $2 AND key = $3`);
+
+export interface IdempotentCall {
+  /** Who calls: keys of different people do not meet. */
+  principal: string;
+  operation: string;
+  /** A UUID that the client made for this one act. */
+  key: string;
+  /** What is asked; the same key with another request is refused. */
+  request: unknown;
+}
+
+/**
+ * Does `work` once for a key: a repeat gets the stored result. The claim lies in the same transaction as the effect, so
+ * a second call with the key waits for the first (at most the lock time-out, then IN_PROGRESS). Throws the problem
+ * KeyReused when the request differs.
+ */
+export async function idempotent<Result>(tx: Transaction, call: IdempotentCall, work: () => Promise<Result>): Promise<Result> {
+  const key = requireUuid(call.key, "idempotencyKey");
+  const identity = [call.principal, call.operation, key];
+  const hash = createHash("sha256").update(canonicalJson(call.request)).digest("base64url");
+  if ((await tx.run(claim, [...identity, hash])) === 0) {
+    const row = await tx.one(stored, identity);
+    if (row?.request_hash !== hash) throw problem("KeyReused", "This idempotency key was used before for something else.");
+    return row.result as Result;
+  }
+  const result = await work();
+  await tx.run(keep, [...identity, JSON.stringify(result)]);
+  return result;
+}
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** The id in lower case. Throws InvalidInput with the field's name when it is not a UUID. */
+export function requireUuid(text: string, field: string): string {
+  const lower = text.toLowerCase();
+  if (!uuid.test(lower)) throw invalid(field, "This is not an id: a UUID is expected.");
+  return lower;
+}
+
+/** JSON with sorted keys and without undefined members, so that equal requests have equal text. */
+export function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, member: unknown) =>
+    member !== null && typeof member === "object" && !Array.isArray(member)
+      ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : member,
+  );
+}

@@ -1,0 +1,116 @@
+import { readFile, stat } from "node:fs/promises";
+import { createLocalJWKSet, errors, jwtVerify } from "jose";
+import type { JSONWebKeySet } from "jose";
+import { LRUCache } from "lru-cache";
+import { CodedError, forbidden, notFound, unauthenticated } from "./errors.ts";
+import type { Logger } from "./logger.ts";
+
+export type Role = "GUEST" | "SHOPPER" | "STAFF" | "ADMIN";
+
+/** Who calls, as the access token says. */
+export interface Viewer {
+  /** The person's id: a customer's, or a guest's. */
+  sub: string;
+  roles: Role[];
+  /** The session, so that it can be revoked. */
+  sid: string;
+  /** Set when the token came from an order's link: only this order may be seen. */
+  orderScope?: string;
+  /** When the token ends, seconds since 1970. */
+  exp: number;
+}
+
+export const tokenIssuer = "crowdcrunch";
+export const tokenAudience = "crowdcrunch";
+export const tokenAlgorithm = "ES256";
+/** Access tokens live ten minutes; longer ones are refused. */
+export const tokenLifetimeSeconds = 600;
+
+export interface TokenVerifier {
+  /** Resolves to the viewer, or null without a header. Throws UNAUTHENTICATED for a token that is not good. */
+  verify(authorization: string | undefined): Promise<Viewer | null>;
+}
+
+const recheckMs = 1_000;
+
+/**
+ * Verifies access tokens with the public keys of `jwksFile`, which is read again when it changes (looked at once a
+ * second at most, so that unknown key ids cannot flood). Verified tokens are remembered until they end.
+ */
+export function createTokenVerifier(options: { jwksFile: string; log: Logger }): TokenVerifier {
+  const verified = new LRUCache<string, Viewer>({ max: 5_000, ttl: tokenLifetimeSeconds * 1_000 });
+  let keys: ReturnType<typeof createLocalJWKSet> | undefined;
+  let modifiedMs = 0;
+  let checkedMs = Number.NEGATIVE_INFINITY;
+
+  async function refresh(): Promise<void> {
+    if (performance.now() - checkedMs < recheckMs) return;
+    checkedMs = performance.now();
+    try {
+      const { mtimeMs } = await stat(options.jwksFile);
+      if (keys && mtimeMs === modifiedMs) return;
+      keys = createLocalJWKSet(JSON.parse(await readFile(options.jwksFile, "utf8")) as JSONWebKeySet);
+      modifiedMs = mtimeMs;
+      verified.clear();
+    } catch (error) {
+      // A missing or half-written file: the keys that were read before stay in force.
+      options.log.warn({ file: options.jwksFile, error: (error as Error).message }, "the key file JWKS_FILE cannot be read");
+    }
+  }
+
+  return {
+    async verify(authorization) {
+      if (authorization === undefined || authorization === "") return null;
+      const [scheme, token] = authorization.split(" ");
+      if (scheme?.toLowerCase() !== "bearer" || !token) throw unauthenticated("The authorization header must be: Bearer <access token>.");
+      await refresh();
+      const known = verified.get(token);
+      if (known && known.exp * 1_000 > Date.now()) return known;
+      if (!keys) throw new CodedError("UNAVAILABLE", "Tokens cannot be checked now; try again.", 1_000);
+      try {
+        const { payload } = await jwtVerify(token, keys, {
+          algorithms: [tokenAlgorithm],
+          issuer: tokenIssuer,
+          audience: tokenAudience,
+          requiredClaims: ["sub", "sid", "exp", "iat", "roles"],
+          maxTokenAge: tokenLifetimeSeconds,
+          clockTolerance: 5,
+        });
+        const viewer: Viewer = {
+          sub: String(payload.sub),
+          roles: payload["roles"] as Role[],
+          sid: String(payload["sid"]),
+          exp: Number(payload.exp),
+          ...(typeof payload["order"] === "string" ? { orderScope: payload["order"] } : {}),
+        };
+        verified.set(token, viewer);
+        return viewer;
+      } catch (error) {
+        if (error instanceof errors.JOSEError) throw unauthenticated("The access token is not valid or has expired.");
+        throw error;
+      }
+    },
+  };
+}
+
+/** True for people who run the shop. */
+export function isStaff(viewer: Viewer | null): boolean {
+  return viewer !== null && (viewer.roles.includes("STAFF") || viewer.roles.includes("ADMIN"));
+}
+
+/** The caller. Throws UNAUTHENTICATED where there is none. */
+export function requireViewer(viewer: Viewer | null): Viewer {
+  if (!viewer) throw unauthenticated();
+  return viewer;
+}
+
+/**
+ * Lets the owner and staff pass; a stranger is told that there is no such thing. With an order's link only that order
+ * may be touched: pass `orderId` wherever the thing belongs to one.
+ */
+export function requireOwner(viewer: Viewer | null, customerId: string, orderId?: string): void {
+  if (isStaff(viewer)) return;
+  const { sub, orderScope } = requireViewer(viewer);
+  if (sub !== customerId) throw notFound();
+  if (orderScope !== undefined && orderScope !== orderId) throw forbidden("This link is for one order only.");
+}

@@ -1,0 +1,51 @@
+import { statement } from "./database.ts";
+import type { Queryable } from "./database.ts";
+import { notFound } from "./errors.ts";
+
+export interface Incident {
+  id: string;
+  kind: string;
+  subject: string;
+  detail: string;
+  openedAt: Date;
+  resolvedAt: Date | null;
+  resolvedBy: string | null;
+  resolution: string | null;
+}
+
+const insertIncident = statement(
+  "incidentOpen",
+  `INSERT INTO incidents (id, kind, subject, detail) VALUES ($1, $2, $3, $4)
+   ON CONFLICT (kind, subject) WHERE resolved_at IS NULL DO UPDATE SET detail = excluded.detail`,
+);
+const columns = `id, kind, subject, detail, opened_at AS "openedAt", resolved_at AS "resolvedAt", resolved_by AS "resolvedBy", resolution`;
+const pageOfIncidents = statement<Incident>(
+  "incidentPage",
+  `SELECT ${columns} FROM incidents WHERE id > $1 AND ($2 OR resolved_at IS NULL) ORDER BY id LIMIT $3`,
+);
+const resolve = statement<Incident>(
+  "incidentResolve",
+  `UPDATE incidents SET resolved_at = coalesce(resolved_at, now()), resolved_by = coalesce(resolved_by, $2), resolution = coalesce(resolution, $3)
+   WHERE id = $1 RETURNING ${columns}`,
+);
+
+/** Opens an incident for staff; one of a kind and subject is open at a time. */
+export async function openIncident(tx: Queryable, newId: () => string, incident: { kind: string; subject: string; detail: string }): Promise<void> {
+  await tx.run(insertIncident, [newId(), incident.kind, incident.subject, incident.detail]);
+}
+
+const lowestId = "00000000-0000-0000-0000-000000000000";
+
+/** A page of incidents by age; open ones only unless `resolvedToo`. */
+export async function listIncidents(db: Queryable, page: { first: number; after: string | null; resolvedToo: boolean }) {
+  const rows = await db.many(pageOfIncidents, [page.after ?? lowestId, page.resolvedToo, page.first + 1]);
+  const nodes = rows.slice(0, page.first);
+  return { nodes, pageInfo: { hasNextPage: rows.length > page.first, endCursor: nodes.at(-1)?.id ?? null } };
+}
+
+/** Marks an incident as resolved; the first resolution stays. */
+export async function resolveIncident(db: Queryable, id: string, by: string, resolution: string): Promise<Incident> {
+  const incident = await db.one(resolve, [id, by, resolution]);
+  if (!incident) throw notFound("There is no such incident.");
+  return incident;
+}

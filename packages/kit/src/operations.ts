@@ -1,0 +1,56 @@
+import type { EventConsumer } from "./consumer.ts";
+import { statement } from "./database.ts";
+import type { Database, Transaction } from "./database.ts";
+import { invalid } from "./errors.ts";
+import type { RequestContext } from "./graphql.ts";
+import { requireUuid } from "./idempotency.ts";
+import { listIncidents, resolveIncident } from "./incidents.ts";
+import type { ResolverMap } from "./access.ts";
+import { requireViewer } from "./identity.ts";
+
+const parkedEvents = statement<{ id: string; type: string; key: string; reason: string; parkedAt: Date }>(
+  "parkedList",
+  `SELECT event_id AS id, event->>'type' AS type, key, reason, parked_at AS "parkedAt" FROM parked ORDER BY position LIMIT $1`,
+);
+
+/**
+ * Emits the current state of the aggregates after `after` in id order, at their current versions. Resolves to the last id
+ * and the number of events; a number of 0 ends the republication.
+ */
+export type Republish = (tx: Transaction, after: string | null, limit: number) => Promise<{ last: string | null; events: number }>;
+
+/** A page's size. Throws InvalidInput outside 1…100. */
+export function pageSize(first: number | null | undefined): number {
+  const size = first ?? 50;
+  if (size < 1 || size > 100) throw invalid("first", "A page has 1 to 100 entries.");
+  return size;
+}
+
+/** Resolvers of what sdl.ts adds to every service. */
+export function operationsResolvers(service: string, parts: { db: Database; consumer: EventConsumer; republish: Republish | undefined }): ResolverMap {
+  const { db, consumer, republish } = parts;
+  return {
+    Query: {
+      [`${service}Incidents`]: (_: unknown, args: { first: number; after: string | null; resolvedToo: boolean }) =>
+        listIncidents(db, { first: pageSize(args.first), after: args.after ? requireUuid(args.after, "after") : null, resolvedToo: args.resolvedToo }),
+      [`${service}Parked`]: (_: unknown, args: { first: number }) => db.many(parkedEvents, [pageSize(args.first)]),
+    },
+    Mutation: {
+      [`${service}ResolveIncident`]: (_: unknown, args: { id: string; resolution: string }, context: RequestContext) =>
+        resolveIncident(db, requireUuid(args.id, "id"), requireViewer(context.viewer).sub, args.resolution),
+      [`${service}ReplayParked`]: (_: unknown, args: { key: string | null }) => consumer.replayParked(args.key ?? null),
+      ...(republish ? { [`${service}Republish`]: () => republishAll(db, republish) } : {}),
+    },
+  };
+}
+
+async function republishAll(db: Database, republish: Republish): Promise<{ events: number }> {
+  let after: string | null = null;
+  let events = 0;
+  for (;;) {
+    const page = await db.transaction((tx) => republish(tx, after, 200));
+    if (page.events === 0) return { events };
+    events += page.events;
+    after = page.last;
+  }
+}

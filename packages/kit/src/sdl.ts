@@ -1,0 +1,53 @@
+import { readFileSync } from "node:fs";
+
+const common = new URL("../common.graphql", import.meta.url);
+
+/** What every service offers staff: incidents, parked events and republication of its own. */
+function operations(service: string, republishes: boolean): string {
+  return `
+extend type Query {
+  "Things in ${service} that need a person, oldest first."
+  ${service}Incidents(
+    "Most per page, 1 to 100."
+    first: Int! = 50
+    "The endCursor of the page before."
+    after: String
+    "Resolved ones too."
+    resolvedToo: Boolean! = false
+  ): IncidentConnection! @access(roles: [STAFF, ADMIN])
+  "Events that ${service} could not handle, oldest first."
+  ${service}Parked(
+    "Most to list, 1 to 100."
+    first: Int! = 50
+  ): [ParkedEvent!]! @access(roles: [STAFF, ADMIN])
+}
+
+extend type Mutation {
+  "Marks an incident of ${service} as resolved and says how."
+  ${service}ResolveIncident(
+    "The incident's id."
+    id: ID!
+    "What was done about it."
+    resolution: String!
+  ): Incident @access(roles: [STAFF, ADMIN])
+  "Handles parked events of ${service} again, in order, until one fails."
+  ${service}ReplayParked(
+    "Only the events of this key; all where it is not given."
+    key: String
+  ): ReplayedEvents @access(roles: [STAFF, ADMIN])
+${
+  republishes
+    ? `  "Publishes the current state of ${service} again, to fill the read models of others."
+  ${service}Republish: Republished @access(roles: [STAFF, ADMIN])
+`
+    : ""
+}}
+`;
+}
+
+/** A service's whole subgraph: the common types, its own schema.graphql, and the operations of every service. */
+export function subgraphSdl(service: string, schema: string): string {
+  // Declared in the schema itself, so that composition and the running service cannot differ.
+  const republishes = /^# republishes$/m.test(schema);
+  return `${readFileSync(common, "utf8")}\n${schema}\n${operations(service, republishes)}`;
+}

@@ -1,0 +1,219 @@
+import { readFile } from "node:fs/promises";
+import { fastify } from "fastify";
+import type { FastifyInstance } from "fastify";
+import Type from "typebox";
+import type { Static, TObject } from "typebox";
+import { v7 as uuidv7 } from "uuid";
+import type { ResolverMap } from "./access.ts";
+import { ConfigError, processEnvironment, readConfig } from "./config.ts";
+import { createConsumer } from "./consumer.ts";
+import type { EventHandler } from "./consumer.ts";
+import { openDatabase, untilAvailable } from "./database.ts";
+import type { Database } from "./database.ts";
+import { defaultPartitions } from "./eventlog.ts";
+import type { EventLog } from "./eventlog.ts";
+import { postgresEventLog } from "./eventlog-postgres.ts";
+import { serveSubgraph } from "./graphql.ts";
+import { serveHealth } from "./health.ts";
+import { createTokenVerifier } from "./identity.ts";
+import type { TokenVerifier } from "./identity.ts";
+import { createLogger } from "./logger.ts";
+import type { Logger } from "./logger.ts";
+import { createMetrics } from "./metrics.ts";
+import type { Metrics } from "./metrics.ts";
+import { migrate } from "./migrate.ts";
+import { operationsResolvers } from "./operations.ts";
+import type { Republish } from "./operations.ts";
+import { createRelay } from "./outbox.ts";
+import { subgraphSdl } from "./sdl.ts";
+import type { Worker } from "./worker.ts";
+
+/** Variables that every process has. */
+export const processVariables = {
+  HOST: Type.String({ default: "127.0.0.1", description: "the address to listen on" }),
+  PORT: Type.Integer({ minimum: 0, maximum: 65535, description: "the port to serve on", examples: [4004] }),
+  METRICS_PORT: Type.Integer({ minimum: 0, maximum: 65535, description: "the port of /livez, /readyz and /metrics", examples: [4104] }),
+  LOG_LEVEL: Type.Union([Type.Literal("debug"), Type.Literal("info"), Type.Literal("warn"), Type.Literal("error")], {
+    default: "info",
+    description: "the least level to log: debug, info, warn or error",
+  }),
+  SHUTDOWN_GRACE_MS: Type.Integer({ default: 30_000, minimum: 0, description: "how long requests may take to end at shutdown, in ms" }),
+};
+
+/** Variables that every service has beside its own. */
+export const serviceVariables = {
+  ...processVariables,
+  DATABASE_URL: Type.String({ pattern: "^postgres(ql)?://", description: "the database, as the service's running role", examples: ["postgres://orders:secret@127.0.0.1:4050/crowdcrunch"] }),
+  OWNER_DATABASE_URL: Type.String({ pattern: "^postgres(ql)?://", description: "the database, as the role that owns the schema and migrates it", examples: ["postgres://orders_owner:secret@127.0.0.1:4050/crowdcrunch"] }),
+  DATABASE_CONNECTIONS: Type.Integer({ default: 6, minimum: 2, maximum: 100, description: "most connections of the service's pool" }),
+  JWKS_FILE: Type.String({ description: "the file with the public keys that sign access tokens", examples: ["var/secrets/jwks.json"] }),
+};
+
+/** What the kit gives a service to build itself from. */
+export interface ServiceContext<Config> {
+  config: Config;
+  db: Database;
+  log: Logger;
+  metrics: Metrics;
+  /** A new UUIDv7. */
+  newId: () => string;
+  tokens: TokenVerifier;
+}
+
+/** What a service is made of. */
+export interface ServiceParts {
+  resolvers: ResolverMap;
+  handlers?: EventHandler[];
+  workers?: Worker[];
+  /** Paths besides /graphql that the gateway passes on. */
+  routes?: (app: FastifyInstance) => void | Promise<void>;
+  /** How read models of others are filled again; the schema says `# republishes`. */
+  republish?: Republish;
+}
+
+export interface ServiceDefinition<Variables extends TObject = TObject> {
+  name: string;
+  /** The service's folder, with schema.graphql and migrations/. */
+  root: URL;
+  /** The service's own variables. */
+  config: Variables;
+  wire(context: ServiceContext<Static<Variables>>): ServiceParts;
+}
+
+/** Declares a service: wiring only. */
+export function defineService<Variables extends TObject>(definition: ServiceDefinition<Variables>): ServiceDefinition<Variables> {
+  return definition;
+}
+
+export interface RunningService {
+  name: string;
+  /** Where it serves, e.g. http://127.0.0.1:4004. */
+  url: string;
+  healthUrl: string;
+  /** Stops in the reverse order of the start. */
+  stop(): Promise<void>;
+}
+
+export interface StartOptions {
+  env: Record<string, string | undefined>;
+  /** False where several services share a process, whose metrics one of them reports. Default true. */
+  processMetrics?: boolean;
+  newId?: () => string;
+  log?: Logger;
+  eventLog?: (context: { db: Database; log: Logger; service: string; databaseUrl: string }) => EventLog;
+}
+
+/**
+ * Starts a service: health first, then the schema, the event log, the server, relay, consumer and workers; each waits
+ * for what it depends on, so services may start in any order.
+ */
+export async function start<Variables extends TObject>(definition: ServiceDefinition<Variables>, options: StartOptions): Promise<RunningService> {
+  const { name, root } = definition;
+  const config = readConfig(Type.Object({ ...serviceVariables, ...definition.config.properties }), options.env) as Static<TObject<typeof serviceVariables>> & Static<Variables>;
+  const log = options.log ?? createLogger({ service: name, level: config.LOG_LEVEL });
+  const metrics = createMetrics({ service: name, processMetrics: options.processMetrics ?? true });
+  const newId = options.newId ?? uuidv7;
+  const waitingFor = new Set(["database"]);
+  const aborted = new AbortController();
+  const stops: (() => Promise<unknown>)[] = [];
+
+  async function stop(): Promise<void> {
+    aborted.abort(new Error("the service is stopping"));
+    waitingFor.add("shutdown");
+    for (const action of stops.splice(0).reverse()) {
+      await action().catch((error: Error) => log.warn({ error: error.message }, "a part did not stop cleanly"));
+    }
+  }
+
+  try {
+    const db = openDatabase({ url: config.DATABASE_URL, connections: config.DATABASE_CONNECTIONS, applicationName: name, newId, log });
+    stops.push(() => db.close());
+    const health = await serveHealth({
+      host: config.HOST,
+      port: config.METRICS_PORT,
+      metrics,
+      readiness: () => [...waitingFor],
+    });
+    stops.push(() => health.close());
+    await untilAvailable(() => migrate({ service: name, ownerUrl: config.OWNER_DATABASE_URL, folder: new URL("migrations/", root), log }), {
+      log,
+      what: "migration",
+      signal: aborted.signal,
+    });
+    const eventLog = (options.eventLog ?? ((context) => postgresEventLog({ pool: context.db.pool, url: context.databaseUrl, service: context.service, log })))({ db, log, service: name, databaseUrl: config.DATABASE_URL });
+    stops.push(() => eventLog.close());
+    await untilAvailable(() => eventLog.ensureTopics([{ topic: name, partitions: defaultPartitions }]), { log, what: "event log", signal: aborted.signal });
+
+    const tokens = createTokenVerifier({ jwksFile: config.JWKS_FILE, log });
+    const relay = createRelay({ topic: name, db, eventLog, log, metrics });
+    db.onEmitted(relay.nudge);
+    const parts = definition.wire({ config, db, log, metrics, newId, tokens });
+    const consumer = createConsumer({ group: name, handlers: parts.handlers ?? [], db, eventLog, newId, log, metrics });
+    const operations = operationsResolvers(name, { db, consumer, republish: parts.republish });
+    const app = fastify({ logger: false, bodyLimit: 256 * 1024, keepAliveTimeout: 75_000, forceCloseConnections: "idle" });
+    await parts.routes?.(app);
+    const server = await serveSubgraph(app, {
+      sdl: subgraphSdl(name, await readFile(new URL("schema.graphql", root), "utf8")),
+      resolvers: mergeResolvers(operations, parts.resolvers),
+      tokens,
+      log,
+    });
+    relay.start();
+    stops.push(() => relay.stop());
+    for (const worker of parts.workers ?? []) {
+      worker.start();
+      stops.push(() => worker.stop());
+    }
+    await consumer.start();
+    stops.push(() => consumer.stop());
+    const url = await app.listen({ host: config.HOST, port: config.PORT });
+    stops.push(() => withGrace(server.stop(), config.SHUTDOWN_GRACE_MS));
+    waitingFor.delete("database");
+    log.info({ url }, "ready");
+    return { name, url, healthUrl: health.listeningOrigin, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function mergeResolvers(first: ResolverMap, second: ResolverMap): ResolverMap {
+  return { ...first, ...second, Query: { ...first["Query"], ...second["Query"] }, Mutation: { ...first["Mutation"], ...second["Mutation"] } };
+}
+
+async function withGrace(work: Promise<unknown>, graceMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  await Promise.race([work, new Promise((resolve) => (timer = setTimeout(resolve, graceMs)))]);
+  clearTimeout(timer);
+}
+
+/** Runs a service as a process of its own: reads the environment, stops on SIGTERM and SIGINT. */
+export async function run<Variables extends TObject>(definition: ServiceDefinition<Variables>): Promise<void> {
+  await runProcess(definition.name, () => start(definition, { env: processEnvironment() }));
+}
+
+/** Runs anything that starts and stops as a process: says in a sentence why it cannot start, and stops on signals. */
+export async function runProcess(name: string, begin: () => Promise<{ stop(): Promise<void> }>): Promise<void> {
+  const log = createLogger({ service: name, level: "info" });
+  let running: { stop(): Promise<void> } | undefined;
+  let stopping = false;
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.on(signal, () => {
+      if (stopping) return;
+      stopping = true;
+      // While it is still starting nothing is in flight.
+      void (running?.stop() ?? Promise.resolve()).finally(() => process.exit(0));
+    });
+  }
+  try {
+    process.on("unhandledRejection", (error) => {
+      log.fatal({ error: (error as Error)?.stack ?? String(error) }, "unhandled rejection");
+      process.exit(1);
+    });
+    running = await begin();
+  } catch (error) {
+    if (error instanceof ConfigError) log.fatal({ problems: error.problems }, error.message);
+    else log.fatal({ error: (error as Error).stack }, `${name} cannot start`);
+    process.exit(1);
+  }
+}
