@@ -8,7 +8,8 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { composeServices } from "@apollo/composition";
 import type { CompositionResult } from "@apollo/composition";
-import { GraphQLError, parse } from "graphql";
+import { parse } from "graphql";
+import type { GraphQLError } from "graphql";
 import { repositoryRoot, subgraphNames, subgraphSdl } from "./schemas.ts";
 
 /** Where the composed graph is kept. */

@@ -1,0 +1,51 @@
+/** The static checks: formatting, lint and types. `make check` runs them; `make test` counts each as a test. */
+import { spawnSync } from "node:child_process";
+import { repositoryRoot } from "./schemas.ts";
+
+export interface Check {
+  name: string;
+  /** Arguments of the project's own Node. */
+  arguments: string[];
+  /** What to do when it fails. */
+  wayOut: string;
+}
+
+export const staticChecks: Check[] = [
+  { name: "format", arguments: ["node_modules/oxfmt/bin/oxfmt", "--check"], wayOut: "run make fmt" },
+  {
+    name: "lint",
+    arguments: ["node_modules/oxlint/bin/oxlint", "--type-aware", "--report-unused-disable-directives"],
+    wayOut: "mend what it names; the borders between parts are explained in .oxlintrc.json",
+  },
+  {
+    name: "types",
+    arguments: ["node_modules/typescript/bin/tsc", "-p", "tsconfig.json"],
+    wayOut: "mend what it names",
+  },
+];
+
+export const freshnessChecks: Check[] = [
+  { name: "resolver types are fresh", arguments: ["tools/codegen.ts", "--check"], wayOut: "run make codegen" },
+  {
+    name: "supergraph is fresh",
+    arguments: ["tools/supergraph.ts", "--check"],
+    wayOut: "run make supergraph and commit gateway/supergraph.graphql",
+  },
+];
+
+/** Runs the checks one after the other, with their output, and returns how many passed and failed. */
+export function runChecks(checks: Check[]): { passed: number; failed: number } {
+  let passed = 0;
+  for (const check of checks) {
+    console.log(`-- ${check.name}`);
+    const { status } = spawnSync(process.execPath, check.arguments, { cwd: repositoryRoot, stdio: "inherit" });
+    if (status === 0) passed += 1;
+    else console.log(`-- ${check.name} FAILED: ${check.wayOut}.`);
+  }
+  return { passed, failed: checks.length - passed };
+}
+
+if (import.meta.main) {
+  const { failed } = runChecks(process.argv.includes("--fresh") ? freshnessChecks : staticChecks);
+  process.exitCode = failed > 0 ? 1 : 0;
+}
