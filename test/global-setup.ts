@@ -9,7 +9,11 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const postgres = await startPostgres({ fsync: process.env["TEST_FSYNC"] !== "off" });
   try {
     const folders = await readdir(new URL("../services/", import.meta.url), { withFileTypes: true });
-    const credentials = (name: string) => ({ name, password: testPassword(name), ownerPassword: testPassword(`${name}_owner`) });
+    const credentials = (name: string) => ({
+      name,
+      password: testPassword(name),
+      ownerPassword: testPassword(`${name}_owner`),
+    });
     await bootstrap({
       adminUrl: postgres.adminUrl,
       database: templateDatabase,

@@ -137,60 +137,150 @@ BEGIN
   RETURN cardinality(batch);
 END $$;
 
--- Renews the member's lease, and moves partitions towards an even share of each topic: gives up what is too much, takes
--- what is free. To be called only while the member handles nothing. The others are told where something changed.
+-- How many partitions of each topic a member should read: as many as the others, give or take one.
+CREATE OR REPLACE FUNCTION eventlog.fair_share(of_group text, of_member uuid) RETURNS TABLE (topic text, share bigint)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT r.topic, t.partitions / r.readers + (r.rank < t.partitions % r.readers)::int
+  FROM (
+    SELECT s.topic, m.member, count(*) OVER (PARTITION BY s.topic) AS readers,
+           -- Hashed, so that the same member is not the first, with one partition more, for every topic.
+           row_number() OVER (PARTITION BY s.topic ORDER BY hashtext(m.member::text || s.topic), m.member) - 1 AS rank
+    FROM eventlog.members m CROSS JOIN unnest(m.topics) AS s(topic)
+    WHERE m.group_name = of_group
+  ) r
+  JOIN eventlog.topics t USING (topic)
+  WHERE r.member = of_member
+$$;
+
+-- Renews the member's lease, and moves partitions towards an even share: gives up what is too much, takes what is free.
+-- To be called only while the member handles nothing. The others are told where there is something new for them.
 CREATE OR REPLACE FUNCTION eventlog.balance(of_group text, me uuid, my_topics text[], lease interval) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-  changed boolean;
+  news boolean;
 BEGIN
   PERFORM eventlog.check_group(of_group);
   PERFORM pg_advisory_xact_lock(hashtext('eventlog.group'), hashtext(of_group));
+
   UPDATE eventlog.members SET topics = my_topics, lease_until = clock_timestamp() + lease
     WHERE group_name = of_group AND member = me;
-  changed := NOT FOUND;
-  IF changed THEN
+  news := NOT FOUND;
+  IF news THEN
     INSERT INTO eventlog.members VALUES (of_group, me, my_topics, clock_timestamp() + lease);
   END IF;
+
   DELETE FROM eventlog.members WHERE group_name = of_group AND lease_until < clock_timestamp();
-  changed := changed OR FOUND;
+  UPDATE eventlog.positions p SET member = NULL
+    WHERE p.group_name = of_group AND p.member IS NOT NULL
+      AND NOT EXISTS (SELECT FROM eventlog.members m WHERE m.group_name = of_group AND m.member = p.member);
+  news := news OR FOUND;
 
   INSERT INTO eventlog.positions (group_name, topic, partition)
-  SELECT of_group, h.topic, h.partition FROM eventlog.heads h
-  WHERE h.topic = ANY (my_topics)
-    AND NOT EXISTS (SELECT FROM eventlog.positions p
-                    WHERE p.group_name = of_group AND p.topic = h.topic AND p.partition = h.partition);
+    SELECT of_group, h.topic, h.partition FROM eventlog.heads h
+    WHERE h.topic = ANY (my_topics)
+      AND NOT EXISTS (SELECT FROM eventlog.positions p
+                      WHERE p.group_name = of_group AND p.topic = h.topic AND p.partition = h.partition);
 
-  WITH readers AS (
-    SELECT t.topic, m.member,
-           row_number() OVER (PARTITION BY t.topic ORDER BY hashtext(m.member::text || t.topic), m.member) - 1 AS rank,
-           count(*) OVER (PARTITION BY t.topic) AS readers
-    FROM eventlog.members m CROSS JOIN unnest(m.topics) AS t(topic) WHERE m.group_name = of_group
-  ), share AS (
-    SELECT r.topic, t.partitions / r.readers + (r.rank < t.partitions % r.readers)::int AS partitions
-    FROM readers r JOIN eventlog.topics t USING (topic) WHERE r.member = me
-  ), held AS (
+  WITH held AS (
     SELECT topic, partition, row_number() OVER (PARTITION BY topic ORDER BY partition) AS nth
     FROM eventlog.positions WHERE group_name = of_group AND member = me
-  ), surplus AS (
-    SELECT h.topic, h.partition FROM held h LEFT JOIN share s USING (topic) WHERE h.nth > coalesce(s.partitions, 0)
-  ), abandoned AS (
-    SELECT p.topic, p.partition FROM eventlog.positions p
-    WHERE p.group_name = of_group AND p.member IS NOT NULL
-      AND NOT EXISTS (SELECT FROM eventlog.members m WHERE m.group_name = of_group AND m.member = p.member)
-  ), released AS (
-    UPDATE eventlog.positions p SET member = NULL
-    FROM (SELECT * FROM surplus UNION ALL SELECT * FROM abandoned) r
-    WHERE p.group_name = of_group AND p.topic = r.topic AND p.partition = r.partition
-    RETURNING p.topic
+  )
+  UPDATE eventlog.positions p SET member = NULL
+    FROM held h LEFT JOIN eventlog.fair_share(of_group, me) s USING (topic)
+    WHERE p.group_name = of_group AND p.topic = h.topic AND p.partition = h.partition AND h.nth > coalesce(s.share, 0);
+  news := news OR FOUND;
+
+  WITH held AS (
+    SELECT topic, count(*) AS partitions FROM eventlog.positions WHERE group_name = of_group AND member = me GROUP BY topic
   ), free AS (
     SELECT topic, partition, row_number() OVER (PARTITION BY topic ORDER BY partition) AS nth
-    FROM (SELECT topic, partition FROM eventlog.positions WHERE group_name = of_group AND member IS NULL
-          UNION ALL SELECT topic, partition FROM abandoned) f
-  ), taken AS (
-    SELECT f.topic, f.partition FROM free f JOIN share s USING (topic)
-    WHERE f.nth <= s.partitions - (SELECT count(*) FROM held h WHERE h.topic = f.topic)
+    FROM eventlog.positions WHERE group_name = of_group AND member IS NULL
   )
-  SELECT 1;
-  RETURN;
+  UPDATE eventlog.positions p SET member = me, epoch = p.epoch + 1
+    FROM free f JOIN eventlog.fair_share(of_group, me) s USING (topic) LEFT JOIN held h USING (topic)
+    WHERE p.group_name = of_group AND p.topic = f.topic AND p.partition = f.partition
+      AND f.nth <= s.share - coalesce(h.partitions, 0);
+
+  IF news THEN
+    PERFORM pg_notify('eventlog.group.' || of_group, me::text);
+  END IF;
+END $$;
+
+-- Renews the lease of a member that is busy; false where it has run out.
+CREATE OR REPLACE FUNCTION eventlog.heartbeat(of_group text, me uuid, lease interval) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM eventlog.check_group(of_group);
+  UPDATE eventlog.members SET lease_until = clock_timestamp() + lease
+    WHERE group_name = of_group AND member = me AND lease_until >= clock_timestamp();
+  RETURN FOUND;
+END $$;
+
+-- The next events of the member's partitions, one of each partition in turn. Balances first where it is asked to, and
+-- where a third of the lease has passed.
+CREATE OR REPLACE FUNCTION eventlog.poll(of_group text, me uuid, my_topics text[], most int, lease interval, rebalance boolean)
+RETURNS SETOF eventlog.delivery
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM eventlog.check_group(of_group);
+  IF rebalance OR NOT EXISTS (SELECT FROM eventlog.members WHERE group_name = of_group AND member = me
+                                AND lease_until > clock_timestamp() + lease * 0.7) THEN
+    PERFORM eventlog.balance(of_group, me, my_topics, lease);
+  END IF;
+  RETURN QUERY
+    WITH behind AS MATERIALIZED (
+      SELECT p.topic, p.partition, p.epoch, p.committed
+      FROM eventlog.positions p JOIN eventlog.heads h USING (topic, partition)
+      WHERE p.group_name = of_group AND p.member = me AND h.next > p.committed
+    )
+    SELECT b.topic, b.partition, b.epoch, e."offset",
+           e.id, e.type, e.key, e.subject, e.sequence, e.time, e.traceparent, e.republished, e.data
+    FROM behind b CROSS JOIN LATERAL (
+      SELECT * FROM eventlog.events e
+      WHERE e.topic = b.topic AND e.partition = b.partition AND e."offset" >= b.committed
+      ORDER BY e."offset" LIMIT ceil(most::float8 / (SELECT count(*) FROM behind))
+    ) e
+    ORDER BY e."offset" - b.committed, b.topic, b.partition
+    LIMIT most;
+END $$;
+
+-- Sets the offsets of the next events to handle; returns for how many partitions. Those that the member no longer reads
+-- stay as they are.
+CREATE OR REPLACE FUNCTION eventlog.commit(of_group text, me uuid, topics text[], partitions int[], epochs bigint[], offsets bigint[])
+RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  updated int;
+BEGIN
+  PERFORM eventlog.check_group(of_group);
+  PERFORM pg_advisory_xact_lock_shared(hashtext('eventlog.group'), hashtext(of_group));
+  UPDATE eventlog.positions p SET committed = c.next
+    FROM unnest(topics, partitions, epochs, offsets) AS c(topic, partition, epoch, next)
+    WHERE p.group_name = of_group AND p.topic = c.topic AND p.partition = c.partition AND p.member = me AND p.epoch = c.epoch;
+  GET DIAGNOSTICS updated = ROW_COUNT;
+  RETURN updated;
+END $$;
+
+-- Ends a membership; the partitions are free at once.
+CREATE OR REPLACE FUNCTION eventlog.leave(of_group text, me uuid) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM eventlog.check_group(of_group);
+  PERFORM pg_advisory_xact_lock(hashtext('eventlog.group'), hashtext(of_group));
+  DELETE FROM eventlog.members WHERE group_name = of_group AND member = me;
+  UPDATE eventlog.positions SET member = NULL WHERE group_name = of_group AND member = me;
+  PERFORM pg_notify('eventlog.group.' || of_group, me::text);
+END $$;
+
+CREATE OR REPLACE FUNCTION eventlog.rewind(of_group text, of_topics text[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM eventlog.check_group(of_group);
+  PERFORM pg_advisory_xact_lock(hashtext('eventlog.group'), hashtext(of_group));
+  IF EXISTS (SELECT FROM eventlog.members WHERE group_name = of_group AND lease_until >= clock_timestamp()) THEN
+    RAISE EXCEPTION 'the group % has members: stop them before its offsets are set back', of_group
+      USING ERRCODE = 'object_in_use';
+  END IF;
+  UPDATE eventlog.positions SET committed = 0, member = NULL, epoch = epoch + 1
+    WHERE group_name = of_group AND topic = ANY (of_topics);
 END $$;

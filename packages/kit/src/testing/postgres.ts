@@ -55,7 +55,8 @@ export async function createDatabase(postgresAdminUrl: string = inject("postgres
     name,
     adminUrl: urlOf(undefined),
     url: urlOf,
-    drop: () => administer(postgresAdminUrl, (admin) => admin.query(`DROP DATABASE ${escapeIdentifier(name)} WITH (FORCE)`)),
+    drop: () =>
+      administer(postgresAdminUrl, (admin) => admin.query(`DROP DATABASE ${escapeIdentifier(name)} WITH (FORCE)`)),
   };
 }
 
