@@ -9,7 +9,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
-import { repositoryRoot, subgraphNames, subgraphSdl } from "./schemas.ts";
+import { readSubgraph, repositoryRoot, subgraphNames } from "./schemas.ts";
 
 interface Generation {
   service: string;
@@ -32,7 +32,7 @@ const settings = {
 
 function plan(service: string, root: string): Generation {
   const folder = join(root, "services", service);
-  const sdl = subgraphSdl(service, root);
+  const sdl = readSubgraph(service, root);
   const manifest = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as {
     codegen?: { mappers?: Record<string, string> };
   };

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { subgraphSdl } from "@crowdcrunch/kit/sdl";
 
 /** The repository's root folder, as an absolute path. */
 export const repositoryRoot = fileURLToPath(new URL("..", import.meta.url));
@@ -18,8 +19,7 @@ export function subgraphNames(root = repositoryRoot): string[] {
   return serviceNames(root).filter((name) => existsSync(join(root, "services", name, "schema.graphql")));
 }
 
-/** A subgraph's whole SDL: the kit's common part in front of the service's schema.graphql, as the service serves it. */
-export function subgraphSdl(name: string, root = repositoryRoot): string {
-  const common = readFileSync(join(root, "packages/kit/common.graphql"), "utf8");
-  return `${common}\n${readFileSync(join(root, "services", name, "schema.graphql"), "utf8")}`;
+/** A subgraph's whole SDL, as the service serves it. */
+export function readSubgraph(name: string, root = repositoryRoot): string {
+  return subgraphSdl(name, readFileSync(join(root, "services", name, "schema.graphql"), "utf8"));
 }

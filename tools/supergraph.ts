@@ -10,7 +10,7 @@ import { composeServices } from "@apollo/composition";
 import type { CompositionResult } from "@apollo/composition";
 import { parse } from "graphql";
 import type { GraphQLError } from "graphql";
-import { repositoryRoot, subgraphNames, subgraphSdl } from "./schemas.ts";
+import { readSubgraph, repositoryRoot, subgraphNames } from "./schemas.ts";
 
 /** Where the composed graph is kept. */
 export const supergraphFile = "gateway/supergraph.graphql";
@@ -22,7 +22,7 @@ export function composeGraph(root = repositoryRoot): CompositionResult {
   return composeServices(
     subgraphNames(root).map((name) => {
       try {
-        return { name, url: `http://${name}/graphql`, typeDefs: parse(subgraphSdl(name, root)) };
+        return { name, url: `http://${name}/graphql`, typeDefs: parse(readSubgraph(name, root)) };
       } catch (error) {
         throw new Error(`services/${name}/schema.graphql: ${(error as Error).message}`, { cause: error });
       }
