@@ -1,0 +1,132 @@
+/** The one list of the processes that make a shop, as data. */
+import { join } from "node:path";
+import type { ShopPlace } from "./environment.ts";
+import type { Plan, ProcessPlan } from "./plan.ts";
+import { postgresProcess } from "./postgres.ts";
+import { repositoryRoot } from "./schemas.ts";
+import { ensureSecrets, jwksFile, signingKeyFile } from "./secrets.ts";
+import type { Secrets } from "./secrets.ts";
+
+/** The services in the order of their ports. */
+export const services = [
+  { name: "users", port: 4001 },
+  { name: "customers", port: 4002 },
+  { name: "inventory", port: 4003 },
+  { name: "orders", port: 4004 },
+  { name: "payments", port: 4005 },
+  { name: "fulfillment", port: 4006 },
+  { name: "exchanges", port: 4007 },
+  { name: "frontend", port: 4008 },
+] as const;
+
+/** The simulated payment provider. */
+export const provider = { name: "provider", port: 4010 } as const;
+/** The only address that shoppers know. */
+export const gateway = { name: "gateway", port: 4000 } as const;
+/** The embedded Postgres. */
+export const postgres = { name: "postgres", port: 4050 } as const;
+
+/** /livez, /readyz and /metrics of a process are at its port + 100. */
+export const metricsPortDistance = 100;
+
+/** The database that all share, each with a schema of its own. */
+export const databaseName = "crowdcrunch";
+
+/** Postgres roles that have a password. */
+const roles = [
+  "postgres",
+  "gateway",
+  "auditor",
+  ...[...services, provider].flatMap(({ name }) => [name, `${name}_owner`]),
+];
+
+/** Addresses and secrets of a shop in one place on disk, for whoever starts it or speaks to it. */
+export interface ShopAddresses extends ShopPlace {
+  secrets: Secrets;
+  /** Where a process serves, e.g. http://127.0.0.1:4004. */
+  url(process: { port: number }): string;
+  /** Where a process' /readyz and /metrics are. */
+  metricsUrl(process: { port: number }): string;
+  /** The database as one of its roles, e.g. "auditor". */
+  databaseUrl(role: string, database?: string): string;
+}
+
+/** Finds out a shop's addresses; makes its secrets where they are missing. */
+export async function shopAddresses(place: ShopPlace): Promise<ShopAddresses> {
+  const secrets = await ensureSecrets(place.varDir, roles);
+  const at = (port: number) => `127.0.0.1:${port + place.portOffset}`;
+  return {
+    ...place,
+    secrets,
+    url: ({ port }) => `http://${at(port)}`,
+    metricsUrl: ({ port }) => `http://${at(port + metricsPortDistance)}`,
+    databaseUrl: (role, database = databaseName) =>
+      `postgres://${role}:${secrets.passwords[role]}@${at(postgres.port)}/${database}`,
+  };
+}
+
+/** The environment of one process, without what is common to all of its machine. */
+export function environmentOf(name: string, shop: ShopAddresses): Record<string, string> {
+  const { port } = [...services, provider, gateway].find((candidate) => candidate.name === name)!;
+  return {
+    HOST: "127.0.0.1",
+    PORT: String(port + shop.portOffset),
+    METRICS_PORT: String(port + metricsPortDistance + shop.portOffset),
+    DATABASE_URL: shop.databaseUrl(name),
+    JWKS_FILE: join(shop.varDir, jwksFile),
+    PUBLIC_URL: shop.url(gateway),
+    SHUTDOWN_GRACE_MS: "5000",
+    ...(name === "gateway" ? {} : { OWNER_DATABASE_URL: shop.databaseUrl(`${name}_owner`) }),
+    ...ownVariables(shop)[name],
+  };
+}
+
+function ownVariables(shop: ShopAddresses): Record<string, Record<string, string>> {
+  const { secrets } = shop;
+  const mail = { MAIL_SPOOL: join(shop.varDir, "mail") };
+  const orderLinks = { ORDER_LINK_SECRET: secrets.orderLinkSecret };
+  const providerSecrets = {
+    PROVIDER_API_KEY: secrets.providerApiKey,
+    PROVIDER_WEBHOOK_SECRET: secrets.webhookSecret,
+  };
+  return {
+    users: {
+      SIGNING_KEY_FILE: join(shop.varDir, signingKeyFile),
+      GUEST_COOKIE_SECRET: secrets.guestCookieSecret,
+      ...orderLinks,
+    },
+    customers: { ...mail, ...orderLinks },
+    orders: orderLinks,
+    payments: { PROVIDER_URL: shop.url(provider), ...providerSecrets },
+    fulfillment: { ...mail, ...orderLinks },
+    provider: { PROVIDER_WEBHOOK_URL: `${shop.url(gateway)}/hooks/payments`, ...providerSecrets },
+    gateway: Object.fromEntries(services.map((service) => [`${service.name.toUpperCase()}_URL`, shop.url(service)])),
+  };
+}
+
+/** What a supervisor does to run a shop: Postgres, its roles and schemas, the services and the provider, the gateway. */
+export async function shopPlan(shop: ShopAddresses): Promise<Plan> {
+  const node = (script: string) => [process.execPath, join(repositoryRoot, script)];
+  const planned = ({ name, port }: { name: string; port: number }, script: string): ProcessPlan => ({
+    name,
+    command: node(script),
+    env: environmentOf(name, shop),
+    port: port + shop.portOffset,
+    metricsPort: port + metricsPortDistance + shop.portOffset,
+  });
+  const place = { CROWDCRUNCH_VAR: shop.varDir, PORT_OFFSET: String(shop.portOffset) };
+  return {
+    varDir: shop.varDir,
+    steps: [
+      { start: [await postgresProcess(shop.varDir, postgres.port + shop.portOffset)] },
+      { task: { name: "bootstrap", command: node("tools/bootstrap.ts"), env: place } },
+      {
+        start: [
+          ...services.map((service) => planned(service, `services/${service.name}/src/main.ts`)),
+          planned(provider, "provider/src/main.ts"),
+        ],
+      },
+      { start: [planned(gateway, "gateway/src/main.ts")] },
+    ],
+  };
+}
