@@ -99,8 +99,7 @@ BEGIN
   END IF;
 END $$;
 
--- Appends in the array's order; returns how many. The transaction does not wait for the disk: if a crash takes the
--- events it also takes the removal from the outbox and whatever was derived from them, which stand later in the same WAL.
+-- Appends in the array's order; returns how many.
 CREATE OR REPLACE FUNCTION eventlog.append(to_topic text, batch eventlog.event[]) RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -114,7 +113,6 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the topic % does not exist', to_topic USING ERRCODE = 'undefined_object';
   END IF;
-  PERFORM set_config('synchronous_commit', 'off', true);
   -- Held to the commit, so that offsets become visible in order and without a gap; taken in order, so without deadlock.
   PERFORM FROM eventlog.heads
     WHERE topic = to_topic
@@ -238,7 +236,7 @@ BEGIN
     FROM behind b CROSS JOIN LATERAL (
       SELECT * FROM eventlog.events e
       WHERE e.topic = b.topic AND e.partition = b.partition AND e."offset" >= b.committed
-      ORDER BY e."offset" LIMIT ceil(most::float8 / (SELECT count(*) FROM behind))
+      ORDER BY e."offset" LIMIT 1 + (most - 1) / (SELECT count(*) FROM behind)
     ) e
     ORDER BY e."offset" - b.committed, b.topic, b.partition
     LIMIT most;

@@ -1,0 +1,142 @@
+import { randomUUID } from "node:crypto";
+import type { Consumer, Subscription } from "../eventlog.ts";
+import type { Control } from "./control.ts";
+import { eventColumns, groupChannel, toEvent, topicChannel } from "./records.ts";
+import type { EventRow } from "./records.ts";
+import { interleave, seededRandom } from "./shuffle.ts";
+import { backoffMs, createSleeper } from "./waiting.ts";
+import type { Backoff } from "./waiting.ts";
+
+const poll = {
+  name: "eventlog_poll",
+  text: `SELECT ${eventColumns}, e.epoch FROM eventlog.poll($1, $2, $3, $4, $5 * interval '1 ms', $6) e`,
+};
+const commit = { name: "eventlog_commit", text: `SELECT eventlog.commit($1, $2, $3, $4, $5, $6) AS partitions` };
+const balance = { name: "eventlog_balance", text: `SELECT eventlog.balance($1, $2, $3, $4 * interval '1 ms')` };
+const heartbeat = { name: "eventlog_heartbeat", text: `SELECT eventlog.heartbeat($1, $2, $3 * interval '1 ms')` };
+const leave = { name: "eventlog_leave", text: `SELECT eventlog.leave($1, $2)` };
+
+export interface MemberSettings {
+  /** How long a member that is silent keeps its partitions; it renews after a third of that. */
+  leaseMs: number;
+  /** How often to look for events without having been told of any. */
+  pollMs: number;
+  backoff: Backoff;
+  /** Mixes partitions by this seed. */
+  shuffleSeed: number | undefined;
+}
+
+type Delivery = EventRow & { epoch: number };
+
+/**
+ * A member of a consumer group. One loop: poll, handle, commit. Partitions come and go inside of poll, which is only
+ * called between batches; while a batch is being handled just the lease is renewed.
+ */
+export function joinGroup(control: Control, subscription: Subscription, settings: MemberSettings): Consumer {
+  const { group, topics, onError } = subscription;
+  const { leaseMs } = settings;
+  const member = randomUUID();
+  const random = settings.shuffleSeed === undefined ? undefined : seededRandom(settings.shuffleSeed);
+  const sleeper = createSleeper();
+  let stopped = false;
+  let events = false;
+  let rebalance = true;
+  let progressMs = performance.now();
+
+  const unlisten = control.listen([...topics.map(topicChannel), groupChannel(group)], (channel, payload) => {
+    if (channel === groupChannel(group)) rebalance ||= payload !== member;
+    else if (channel === undefined || payload === "created") rebalance = true;
+    else events = true;
+    sleeper.recheck();
+  });
+
+  function nextBatch(): Promise<Delivery[]> {
+    const parameters = [group, member, topics, subscription.maxBatch ?? 500, leaseMs, rebalance];
+    events = rebalance = false;
+    return control.query<Delivery>(poll, parameters);
+  }
+
+  async function handle(batch: Delivery[]): Promise<void> {
+    const renewal = setInterval(
+      () => void control.query(heartbeat, [group, member, leaseMs]).catch(onError),
+      leaseMs / 3,
+    );
+    try {
+      const delivered = batch.map(toEvent);
+      await subscription.handleBatch(random ? interleave(delivered, random) : delivered);
+    } finally {
+      clearInterval(renewal);
+    }
+  }
+
+  async function commitBehind(batch: Delivery[]): Promise<void> {
+    const last = [...new Map(batch.map((event) => [`${event.topic} ${event.partition}`, event])).values()];
+    const [result] = await control.query<{ partitions: number }>(commit, [
+      group,
+      member,
+      last.map((event) => event.topic),
+      last.map((event) => event.partition),
+      last.map((event) => event.epoch),
+      last.map((event) => event.offset + 1),
+    ]);
+    const lost = last.length - (result?.partitions ?? 0);
+    if (lost > 0)
+      onError(
+        new Error(`${group}: the lease had run out; ${lost} partitions had gone to other members during a batch`),
+      );
+  }
+
+  /** Partitions may move and the lease goes on while the next attempt is waited for. */
+  async function backOff(ms: number): Promise<void> {
+    const endMs = performance.now() + ms;
+    for (;;) {
+      const leftMs = endMs - performance.now();
+      if (leftMs <= 0 || stopped) return;
+      await sleeper.sleep(Math.min(leftMs, leaseMs / 3), () => stopped || rebalance);
+      if (stopped || performance.now() >= endMs) return;
+      rebalance = false;
+      await control.query(balance, [group, member, topics, leaseMs]).catch(() => {});
+    }
+  }
+
+  async function run(): Promise<void> {
+    let failures = 0;
+    let committed = Promise.resolve();
+    while (!stopped) {
+      try {
+        // The commit goes ahead on the same connection, so that the poll sees it without waiting for its answer.
+        const [batch] = await Promise.all([nextBatch(), committed]);
+        committed = Promise.resolve();
+        progressMs = performance.now();
+        if (batch.length === 0) {
+          failures = 0;
+          await sleeper.sleep(settings.pollMs, () => stopped || events || rebalance);
+        } else if (!stopped) {
+          await handle(batch);
+          committed = commitBehind(batch);
+          committed.catch(() => {});
+          progressMs = performance.now();
+          failures = 0;
+        }
+      } catch (error) {
+        committed = Promise.resolve();
+        rebalance = true;
+        failures++;
+        onError(error);
+        await backOff(backoffMs(settings.backoff, failures));
+      }
+    }
+    await committed.catch(onError);
+    await control.query(leave, [group, member]).catch(() => {});
+  }
+
+  const ended = run().finally(unlisten);
+  return {
+    async stop() {
+      stopped = true;
+      sleeper.recheck();
+      await ended;
+    },
+    lastProgressMs: () => progressMs,
+  };
+}
