@@ -6,14 +6,14 @@ export function portHolder(port: number): string | undefined {
   const pid = process.platform === "linux" ? linuxHolder(port) : holderByLsof(port);
   if (pid === undefined) return undefined;
   const command = commandOf(pid);
-  return command ? `pid ${pid} (${command})` : `pid ${pid}`;
+  if (!command) return `pid ${pid}`;
+  return `pid ${pid} (${command.length > 120 ? `${command.slice(0, 117)}...` : command})`;
 }
 
-/** The command line of a process, shortened; undefined when it does not run. */
+/** The command line of a process; undefined when it does not run, empty when it has ended and was not yet waited for. */
 export function commandOf(pid: number): string | undefined {
   try {
-    const line = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim();
-    return line.length > 120 ? `${line.slice(0, 117)}...` : line;
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim();
   } catch {
     if (process.platform === "linux") return undefined;
     return spawnSync("ps", ["-o", "command=", "-p", String(pid)], { encoding: "utf8" }).stdout.trim() || undefined;

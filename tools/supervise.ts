@@ -74,7 +74,12 @@ export function supervise(
       const startedAt = performance.now();
       const child = launch(supervised.plan);
       supervised.child = child;
-      Object.assign(state, { state: "running", pid: child.pid, command: child.pid && commandOf(child.pid), startedAt: new Date().toISOString() });
+      Object.assign(state, {
+        state: "running",
+        pid: child.pid,
+        command: child.pid && commandOf(child.pid),
+        startedAt: new Date().toISOString(),
+      });
       report();
       const end = await ended(child);
       Object.assign(state, { state: "stopped", pid: undefined, lastEnd: end });

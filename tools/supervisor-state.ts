@@ -22,6 +22,8 @@ export interface ProcessState {
 /** What a supervisor says of itself in run/supervisor.json. */
 export interface SupervisorState {
   pid: number;
+  /** Its command line. */
+  command: string | undefined;
   /** "dev" is `make dev`: everything in one process. */
   mode: "processes" | "dev";
   phase: "starting" | "running" | "stopping" | "failed";
@@ -51,11 +53,15 @@ function stateFile(varDir: string): string {
 
 /** True while the supervisor that wrote this state runs; pids are used again, so its command is looked at too. */
 export function isAlive(state: SupervisorState): boolean {
-  return (commandOf(state.pid) ?? "").includes(state.mode === "dev" ? "tools/dev.ts" : "tools/supervisor.ts");
+  return runs(state);
+}
+
+function runs({ pid, command }: { pid?: number | undefined; command?: string | undefined }): boolean {
+  return pid !== undefined && Boolean(command) && commandOf(pid) === command;
 }
 
 /** Processes of an earlier run whose supervisor was killed and which run on without it. */
 export function leftovers(state: SupervisorState): ProcessState[] {
   if (isAlive(state)) return [];
-  return state.processes.filter(({ pid, command }) => pid !== undefined && commandOf(pid) === command);
+  return state.processes.filter(runs);
 }

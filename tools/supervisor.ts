@@ -5,6 +5,7 @@
  */
 import { readFileSync } from "node:fs";
 import type { Plan } from "./plan.ts";
+import { commandOf } from "./port-holder.ts";
 import { supervise } from "./supervise.ts";
 import { writeState } from "./supervisor-state.ts";
 import type { SupervisorState } from "./supervisor-state.ts";
@@ -12,6 +13,7 @@ import type { SupervisorState } from "./supervisor-state.ts";
 const plan = JSON.parse(readFileSync(process.argv[2]!, "utf8")) as Plan;
 const state: SupervisorState = {
   pid: process.pid,
+  command: commandOf(process.pid),
   mode: "processes",
   phase: "starting",
   startedAt: new Date().toISOString(),

@@ -1,0 +1,121 @@
+/** The whole shop as separate processes: for `make up` and, with a folder and ports of its own, for tests. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { spawnSync } from "node:child_process";
+import { checkNoneRuns, startSupervisor, stopLeftovers, stopSupervisor, untilReady } from "./control.ts";
+import type { Readiness } from "./control.ts";
+import { Problem } from "./environment.ts";
+import type { ShopPlace } from "./environment.ts";
+import { processesOf } from "./plan.ts";
+import type { Plan } from "./plan.ts";
+import { preparePostgres } from "./postgres.ts";
+import { checkFolder, checkNode } from "./preflight.ts";
+import { gateway, shopAddresses, shopPlan } from "./processes.ts";
+import type { ShopAddresses } from "./processes.ts";
+import { repositoryRoot } from "./schemas.ts";
+import { readState } from "./supervisor-state.ts";
+
+export interface ShopOptions extends ShopPlace {
+  /** Only these of the services, provider and gateway; Postgres always. All where not given. */
+  processes?: string[];
+  /** Variables for some processes, on top of what they get, by process name. */
+  env?: Record<string, Record<string, string>>;
+  /** Loads the starter catalogue, unless this shop has it. Default false. */
+  seed?: boolean;
+  /** The shop stops when the calling process ends, however it ends. Default true; `make up` says false. */
+  lifeline?: boolean;
+  /** How long it may take to be ready, in ms. Default 120000. */
+  timeoutMs?: number;
+  /** Told what goes on, in words. */
+  say?: (sentence: string) => void;
+  progress?: (readiness: Readiness[]) => void;
+}
+
+export interface RunningShop extends ShopAddresses {
+  /** The graph, e.g. http://127.0.0.1:4000/graphql. */
+  graphUrl: string;
+  /** The pid of a process now. Throws when it does not run. */
+  pidOf(name: string): number;
+  /** How often a process died and was started again. */
+  restartsOf(name: string): number;
+  /** Kills a process as `kill -9` does; the supervisor starts it again. */
+  kill(name: string): void;
+  /** Resolves when all processes are ready. Throws a Problem where that takes too long. */
+  untilReady(timeoutMs?: number): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a shop and resolves when it is ready. Throws a Problem, which says what to do, when one runs in this folder
+ * already, a port is taken, the disk is full or not writable, or a process does not become ready; what was started then
+ * runs on, to be looked at, until `stopShop`.
+ */
+export async function startShop(options: ShopOptions): Promise<RunningShop> {
+  const say = options.say ?? (() => {});
+  checkNode();
+  checkFolder(options.varDir);
+  const orphans = checkNoneRuns(options.varDir);
+  if (orphans.length > 0) {
+    say(`Stopping what an earlier run left behind: ${orphans.map(({ name }) => name).join(", ")}.`);
+    await stopLeftovers(orphans);
+  }
+
+  const addresses = await shopAddresses(options);
+  await preparePostgres(options.varDir, addresses.secrets.passwords["postgres"]!);
+  const plan = narrowed(await shopPlan(addresses), options);
+  await startSupervisor(plan, { lifeline: options.lifeline ?? true });
+  const timeoutMs = options.timeoutMs ?? 120_000;
+  await untilReady(plan, { timeoutMs, ...(options.progress ? { progress: options.progress } : {}) });
+  if (options.seed) seed(options, say);
+
+  const stateOf = (name: string) => readState(options.varDir)?.processes.find((process_) => process_.name === name);
+  const pidOf = (name: string) => {
+    const pid = stateOf(name)?.pid;
+    if (pid === undefined) throw new Error(`${name} does not run`);
+    return pid;
+  };
+  return {
+    ...addresses,
+    graphUrl: `${addresses.url(gateway)}/graphql`,
+    pidOf,
+    restartsOf: (name) => stateOf(name)?.restarts ?? 0,
+    kill: (name) => void process.kill(pidOf(name), "SIGKILL"),
+    untilReady: (patienceMs = timeoutMs) => untilReady(plan, { timeoutMs: patienceMs }),
+    stop: () => stopShop(options).then(() => {}),
+  };
+}
+
+/** Stops the shop of this folder, if one runs; resolves to what happened, in words, once all its processes have ended. */
+export function stopShop(place: Pick<ShopPlace, "varDir">): Promise<string> {
+  return stopSupervisor(place.varDir);
+}
+
+function narrowed(plan: Plan, { processes, env = {} }: ShopOptions): Plan {
+  const known = processesOf(plan).map(({ name }) => name);
+  const unknown = [...(processes ?? []), ...Object.keys(env)].filter((name) => !known.includes(name));
+  if (unknown.length > 0) throw new Problem(`No such process: ${unknown.join(", ")}. Known: ${known.join(", ")}.`);
+  const isWanted = (name: string) => !processes || name === "postgres" || processes.includes(name);
+  return {
+    ...plan,
+    steps: plan.steps.map((step) =>
+      "task" in step
+        ? step
+        : {
+            start: step.start
+              .filter(({ name }) => isWanted(name))
+              .map((process_) => ({ ...process_, env: { ...process_.env, ...env[process_.name] } })),
+          },
+    ),
+  };
+}
+
+/** The starter catalogue is loaded once; the program sees for itself whether it has been. */
+function seed({ varDir, portOffset }: ShopPlace, say: (sentence: string) => void): void {
+  const program = join(repositoryRoot, "tools/seed.ts");
+  if (!existsSync(program)) return say("There is no starter catalogue yet (tools/seed.ts).");
+  const { status } = spawnSync(process.execPath, [program], {
+    stdio: "inherit",
+    env: { ...process.env, CROWDCRUNCH_VAR: varDir, PORT_OFFSET: String(portOffset) },
+  });
+  if (status !== 0) throw new Problem("The shop runs, but its starter catalogue could not be loaded (see above).");
+}

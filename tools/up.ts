@@ -1,0 +1,47 @@
+/** `make up`: starts the shop in the background, waits until it is ready and prints its addresses. */
+import { main, shopPlace } from "./environment.ts";
+import type { Readiness } from "./control.ts";
+import { gateway, postgres, provider, services } from "./processes.ts";
+import { startShop } from "./shop.ts";
+
+const isTerminal = process.stdout.isTTY;
+
+/** One line that changes on a terminal; elsewhere a line whenever one more is ready. */
+function progressPrinter(): (readiness: Readiness[]) => void {
+  let printed = "";
+  return (readiness) => {
+    const waiting = readiness.filter(({ ready }) => !ready).map(({ name }) => name);
+    const line = `${readiness.length - waiting.length} of ${readiness.length} ready${waiting.length > 0 ? `, waiting for ${waiting.join(", ")}` : ""}`;
+    if (line === printed) return;
+    printed = line;
+    process.stdout.write(isTerminal ? `\r\x1b[K${line}` : `${line}\n`);
+    if (isTerminal && waiting.length === 0) process.stdout.write("\n");
+  };
+}
+
+await main(async () => {
+  const startedAt = performance.now();
+  const place = shopPlace();
+  const shop = await startShop({
+    ...place,
+    lifeline: false,
+    seed: true,
+    say: console.log,
+    progress: progressPrinter(),
+  });
+
+  const row = (name: string, address: string, more = "") =>
+    console.log(`  ${name.padEnd(12)} ${address.padEnd(34)} ${more}`);
+  console.log(`\nThe shop is up, after ${((performance.now() - startedAt) / 1000).toFixed(1)} s.\n`);
+  row("storefront", `${shop.url(gateway)}/`);
+  row("graph", shop.graphUrl, `metrics ${shop.metricsUrl(gateway)}/metrics`);
+  for (const service of services)
+    row(service.name, `${shop.url(service)}/graphql`, `metrics ${shop.metricsUrl(service)}/metrics`);
+  row(provider.name, `${shop.url(provider)}/`, `metrics ${shop.metricsUrl(provider)}/metrics`);
+  row(
+    postgres.name,
+    `127.0.0.1:${postgres.port + shop.portOffset}`,
+    `passwords in ${shop.varDir}/secrets/secrets.json`,
+  );
+  console.log("\nmake status · make logs · make mails · make demo · make down");
+});
