@@ -6,7 +6,9 @@ export class ConfigError extends Error {
   override name = "ConfigError";
   problems: string[];
   constructor(problems: string[]) {
-    super(`the configuration has ${problems.length === 1 ? "a problem" : `${problems.length} problems`}:\n${problems.map((problem) => `  ${problem}`).join("\n")}`);
+    super(
+      `the configuration has ${problems.length === 1 ? "a problem" : `${problems.length} problems`}:\n${problems.map((problem) => `  ${problem}`).join("\n")}`,
+    );
     this.problems = problems;
   }
 }
@@ -22,7 +24,10 @@ interface Described {
  * Reads variables from the environment by a schema whose properties are the variables' names. Numbers and booleans are
  * converted; an empty string counts as absent. Throws one ConfigError that names all that is missing or wrong.
  */
-export function readConfig<Schema extends TObject>(schema: Schema, env: Record<string, string | undefined>): Static<Schema> {
+export function readConfig<Schema extends TObject>(
+  schema: Schema,
+  env: Record<string, string | undefined>,
+): Static<Schema> {
   const problems: string[] = [];
   const values: Record<string, unknown> = {};
   const required = new Set<string>((schema.required as string[] | undefined) ?? []);
@@ -43,7 +48,8 @@ export function readConfig<Schema extends TObject>(schema: Schema, env: Record<s
 
 function convert(text: string, type: string | undefined): unknown {
   if (type === "integer" || type === "number") return text.trim() === "" ? Number.NaN : Number(text);
-  if (type === "boolean") return text === "true" || text === "1" ? true : text === "false" || text === "0" ? false : text;
+  if (type === "boolean")
+    return text === "true" || text === "1" ? true : text === "false" || text === "0" ? false : text;
   return text;
 }
 
@@ -59,4 +65,9 @@ function isSecret(name: string): boolean {
 /** The process's environment; everything else receives what it needs. */
 export function processEnvironment(): Record<string, string | undefined> {
   return process.env;
+}
+
+/** Sets a variable for a library that reads the environment by itself and cannot be told otherwise. */
+export function setLibraryVariable(name: string, value: string): void {
+  process.env[name] = value;
 }

@@ -16,6 +16,8 @@ export interface Viewer {
   sid: string;
   /** Set when the token came from an order's link: only this order may be seen. */
   orderScope?: string;
+  /** When the token was issued, seconds since 1970; may have a fraction. */
+  iat: number;
   /** When the token ends, seconds since 1970. */
   exp: number;
 }
@@ -42,10 +44,18 @@ export function createTokenVerifier(options: { jwksFile: string; log: Logger }):
   let keys: ReturnType<typeof createLocalJWKSet> | undefined;
   let modifiedMs = 0;
   let checkedMs = Number.NEGATIVE_INFINITY;
+  let refreshing: Promise<void> = Promise.resolve();
 
-  async function refresh(): Promise<void> {
-    if (performance.now() - checkedMs < recheckMs) return;
-    checkedMs = performance.now();
+  /** Those that come while the first keys are read wait for them. */
+  function refresh(): Promise<void> {
+    if (performance.now() - checkedMs >= recheckMs) {
+      checkedMs = performance.now();
+      refreshing = readKeys();
+    }
+    return refreshing;
+  }
+
+  async function readKeys(): Promise<void> {
     try {
       const { mtimeMs } = await stat(options.jwksFile);
       if (keys && mtimeMs === modifiedMs) return;
@@ -54,7 +64,10 @@ export function createTokenVerifier(options: { jwksFile: string; log: Logger }):
       verified.clear();
     } catch (error) {
       // A missing or half-written file: the keys that were read before stay in force.
-      options.log.warn({ file: options.jwksFile, error: (error as Error).message }, "the key file JWKS_FILE cannot be read");
+      options.log.warn(
+        { file: options.jwksFile, error: (error as Error).message },
+        "the key file JWKS_FILE cannot be read",
+      );
     }
   }
 
@@ -62,7 +75,8 @@ export function createTokenVerifier(options: { jwksFile: string; log: Logger }):
     async verify(authorization) {
       if (authorization === undefined || authorization === "") return null;
       const [scheme, token] = authorization.split(" ");
-      if (scheme?.toLowerCase() !== "bearer" || !token) throw unauthenticated("The authorization header must be: Bearer <access token>.");
+      if (scheme?.toLowerCase() !== "bearer" || !token)
+        throw unauthenticated("The authorization header must be: Bearer <access token>.");
       await refresh();
       const known = verified.get(token);
       if (known && known.exp * 1_000 > Date.now()) return known;
@@ -80,6 +94,7 @@ export function createTokenVerifier(options: { jwksFile: string; log: Logger }):
           sub: String(payload.sub),
           roles: payload["roles"] as Role[],
           sid: String(payload["sid"]),
+          iat: Number(payload.iat),
           exp: Number(payload.exp),
           ...(typeof payload["order"] === "string" ? { orderScope: payload["order"] } : {}),
         };

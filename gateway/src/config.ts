@@ -1,0 +1,80 @@
+import { processVariables } from "@crowdcrunch/kit/service";
+import Type from "typebox";
+import type { Static } from "typebox";
+
+/** The services behind the gateway: each is a subgraph of this name. */
+export const services = [
+  "users",
+  "customers",
+  "inventory",
+  "orders",
+  "payments",
+  "fulfillment",
+  "exchanges",
+  "frontend",
+] as const;
+export type ServiceName = (typeof services)[number];
+
+function serviceUrl(service: ServiceName) {
+  const port = 4001 + services.indexOf(service);
+  return Type.String({
+    pattern: "^https?://[^/?#]+$",
+    default: `http://127.0.0.1:${port}`,
+    description: `where ${service} serves, without a path`,
+    examples: [`http://${service}:${port}`],
+  });
+}
+
+/** The gateway's variables. */
+export const gatewayVariables = Type.Object({
+  ...processVariables,
+  DATABASE_URL: Type.String({
+    pattern: "^postgres(ql)?://",
+    description: "the database with the event log, as the role gateway",
+    examples: ["postgres://gateway:secret@127.0.0.1:4050/crowdcrunch"],
+  }),
+  JWKS_FILE: Type.String({
+    description: "the file with the public keys that sign access tokens",
+    examples: ["var/secrets/jwks.json"],
+  }),
+  USERS_URL: serviceUrl("users"),
+  CUSTOMERS_URL: serviceUrl("customers"),
+  INVENTORY_URL: serviceUrl("inventory"),
+  ORDERS_URL: serviceUrl("orders"),
+  PAYMENTS_URL: serviceUrl("payments"),
+  FULFILLMENT_URL: serviceUrl("fulfillment"),
+  EXCHANGES_URL: serviceUrl("exchanges"),
+  FRONTEND_URL: serviceUrl("frontend"),
+  CORS_ORIGINS: Type.String({
+    default: "",
+    description: "origins of storefronts that are served elsewhere, separated by commas",
+    examples: ["https://shop.example,https://admin.shop.example"],
+  }),
+  TRUSTED_PROXIES: Type.Integer({
+    default: 0,
+    minimum: 0,
+    maximum: 10,
+    description: "how many proxies stand before the gateway and add to X-Forwarded-For",
+  }),
+  INTROSPECTION: Type.Boolean({ default: true, description: "whether clients may ask for the graph's schema" }),
+  REQUEST_BUDGET_MS: Type.Integer({
+    default: 10_000,
+    minimum: 100,
+    description: "how long a request may take, all its fetches together, in ms",
+  }),
+});
+export type GatewayConfig = Static<typeof gatewayVariables>;
+
+/** The origin of each service. */
+export function serviceOrigins(config: GatewayConfig): Record<ServiceName, string> {
+  return {
+    users: config.USERS_URL,
+    customers: config.CUSTOMERS_URL,
+    inventory: config.INVENTORY_URL,
+    orders: config.ORDERS_URL,
+    payments: config.PAYMENTS_URL,
+    fulfillment: config.FULFILLMENT_URL,
+    exchanges: config.EXCHANGES_URL,
+    frontend: config.FRONTEND_URL,
+  };
+}

@@ -1,0 +1,132 @@
+import { readFile } from "node:fs/promises";
+import { readConfig } from "@crowdcrunch/kit/config";
+import { openDatabase } from "@crowdcrunch/kit/database";
+import type { EventLog } from "@crowdcrunch/kit/eventlog";
+import { postgresEventLog } from "@crowdcrunch/kit/eventlog-postgres";
+import { serveHealth } from "@crowdcrunch/kit/health";
+import { createTokenVerifier } from "@crowdcrunch/kit/identity";
+import { createLogger } from "@crowdcrunch/kit/logger";
+import type { Logger } from "@crowdcrunch/kit/logger";
+import { createMetrics } from "@crowdcrunch/kit/metrics";
+import { fastify } from "fastify";
+import { gatewayVariables, serviceOrigins, services } from "./config.ts";
+import type { GatewayConfig, ServiceName } from "./config.ts";
+import { allowOrigins } from "./cors.ts";
+import { createDenyList } from "./deny-list.ts";
+import { loadGraph } from "./graph.ts";
+import { serveGraph } from "./http.ts";
+import { bodyLimitBytes } from "./limits.ts";
+import { servePassThrough } from "./pass-through.ts";
+import { openUpstream } from "./upstream.ts";
+import type { Upstream } from "./upstream.ts";
+
+export interface GatewayOptions {
+  env: Record<string, string | undefined>;
+  /** False where several parts share a process, whose metrics one of them reports. Default true. */
+  processMetrics?: boolean;
+  log?: Logger;
+  /** The composed graph; the committed one where it is not given. */
+  supergraph?: string;
+  /** Takes the place of the log in the database. */
+  eventLog?: EventLog;
+}
+
+export interface RunningGateway {
+  name: string;
+  /** Where it serves, e.g. http://127.0.0.1:4000. */
+  url: string;
+  healthUrl: string;
+  /** Stops in the reverse order of the start; requests that run may end. */
+  stop(): Promise<void>;
+}
+
+const name = "gateway";
+
+/** Starts the gateway. It needs its graph and its port; subgraphs, database and keys may come later. */
+export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
+  const config = readConfig(gatewayVariables, options.env);
+  const log = options.log ?? createLogger({ service: name, level: config.LOG_LEVEL });
+  const metrics = createMetrics({ service: name, processMetrics: options.processMetrics ?? true });
+  const waitingFor = new Set(["graph"]);
+  const stops: (() => Promise<unknown>)[] = [];
+
+  async function stop(): Promise<void> {
+    waitingFor.add("shutdown");
+    for (const action of stops.splice(0).reverse()) {
+      await action().catch((error: Error) => log.warn({ error: error.message }, "a part did not stop cleanly"));
+    }
+  }
+
+  try {
+    const health = await serveHealth({
+      host: config.HOST,
+      port: config.METRICS_PORT,
+      metrics,
+      readiness: () => [...waitingFor],
+    });
+    stops.push(() => health.close());
+    const eventLog = options.eventLog ?? openEventLog(config, log, stops);
+    const denyList = createDenyList({ eventLog, log });
+    stops.push(() => denyList.stop());
+    const upstreams = openUpstreams(config);
+    stops.push(() => Promise.all(Object.values(upstreams).map((upstream) => upstream.close())));
+    const supergraph =
+      options.supergraph ?? (await readFile(new URL("../supergraph.graphql", import.meta.url), "utf8"));
+    const graph = await loadGraph({ supergraph, upstreams, introspection: config.INTROSPECTION, log, metrics });
+    stops.push(() => graph.server.stop());
+
+    const app = fastify({
+      logger: false,
+      bodyLimit: bodyLimitBytes,
+      trustProxy: config.TRUSTED_PROXIES === 0 ? false : (_address, hop) => hop < config.TRUSTED_PROXIES,
+      keepAliveTimeout: 75_000,
+      // The time to send a request, not to answer it.
+      requestTimeout: 30_000,
+      forceCloseConnections: "idle",
+      // While it stops, requests on kept connections are still answered.
+      return503OnClosing: false,
+    });
+    const tokens = createTokenVerifier({ jwksFile: config.JWKS_FILE, log });
+    allowOrigins(app, config.CORS_ORIGINS);
+    serveGraph(app, { graph, tokens, denyList, budgetMs: config.REQUEST_BUDGET_MS, log, metrics });
+    await servePassThrough(app, { upstreams, budgetMs: config.REQUEST_BUDGET_MS, log });
+    await denyList.start();
+    const url = await app.listen({ host: config.HOST, port: config.PORT });
+    stops.push(() => withGrace(app.close(), config.SHUTDOWN_GRACE_MS, () => app.server.closeAllConnections()));
+    waitingFor.delete("graph");
+    log.info({ url }, "ready");
+    return { name, url, healthUrl: health.listeningOrigin, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** The log in the database, on few connections: it is read along and nothing else. */
+function openEventLog(config: GatewayConfig, log: Logger, stops: (() => Promise<unknown>)[]): EventLog {
+  const db = openDatabase({
+    url: config.DATABASE_URL,
+    connections: 1,
+    applicationName: name,
+    newId: () => crypto.randomUUID(),
+    log,
+  });
+  stops.push(() => db.close());
+  const eventLog = postgresEventLog({ pool: db.pool, url: config.DATABASE_URL, service: name, log });
+  stops.push(() => eventLog.close());
+  return eventLog;
+}
+
+function openUpstreams(config: GatewayConfig): Record<ServiceName, Upstream> {
+  const origins = serviceOrigins(config);
+  return Object.fromEntries(services.map((service) => [service, openUpstream(origins[service])])) as Record<
+    ServiceName,
+    Upstream
+  >;
+}
+
+async function withGrace(work: Promise<unknown>, graceMs: number, cut: () => void): Promise<void> {
+  const timer = setTimeout(cut, graceMs);
+  await work;
+  clearTimeout(timer);
+}

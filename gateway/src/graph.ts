@@ -1,0 +1,102 @@
+import { ApolloGateway } from "@apollo/gateway";
+import { ApolloServer, HeaderMap } from "@apollo/server";
+import type { ApolloServerPlugin } from "@apollo/server";
+import { ApolloServerPluginCacheControlDisabled } from "@apollo/server/plugin/disabled";
+import { ApolloServerPluginLandingPageDisabled } from "@apollo/server/plugin/disabled";
+import { ApolloServerPluginUsageReportingDisabled } from "@apollo/server/plugin/disabled";
+import { setLibraryVariable } from "@crowdcrunch/kit/config";
+import type { Logger } from "@crowdcrunch/kit/logger";
+import type { Metrics } from "@crowdcrunch/kit/metrics";
+import type { GraphQLSchema } from "graphql";
+import type { ServiceName } from "./config.ts";
+import type { GatewayContext } from "./context.ts";
+import { createDataSource } from "./datasource.ts";
+import { createErrorFormat } from "./errors.ts";
+import { limits } from "./limits.ts";
+import type { Upstream } from "./upstream.ts";
+
+export interface GraphOptions {
+  /** The composed graph. */
+  supergraph: string;
+  upstreams: Record<ServiceName, Upstream>;
+  introspection: boolean;
+  log: Logger;
+  metrics: Metrics;
+}
+
+export interface Graph {
+  server: ApolloServer<GatewayContext>;
+  /** The graph as clients see it. */
+  schema: GraphQLSchema;
+}
+
+/** Loads the composed graph. Asks no subgraph anything, so it does not matter which of them run. */
+export async function loadGraph(options: GraphOptions): Promise<Graph> {
+  const { log, metrics, upstreams } = options;
+  // Else @apollo/gateway sends metrics of its own to its maker.
+  setLibraryVariable("APOLLO_TELEMETRY_DISABLED", "true");
+  let schema: GraphQLSchema | undefined;
+  const gateway = new ApolloGateway({
+    supergraphSdl: options.supergraph,
+    // It was checked when it was composed.
+    validateSupergraph: false,
+    __exposeQueryPlanExperimental: false,
+    logger: log,
+    buildService({ name }) {
+      const upstream = upstreams[name as ServiceName] as Upstream | undefined;
+      if (!upstream) throw new Error(`the graph has a subgraph ${name}, which the gateway does not know`);
+      return createDataSource({ name, upstream, cookies: name === "users", log, metrics });
+    },
+  });
+  gateway.onSchemaLoadOrUpdate((loaded) => {
+    schema = loaded.apiSchema;
+  });
+  const server = new ApolloServer<GatewayContext>({
+    gateway,
+    logger: log,
+    introspection: options.introspection,
+    hideSchemaDetailsFromClientErrors: !options.introspection,
+    includeStacktraceInErrorResponses: false,
+    stopOnTerminationSignals: false,
+    allowBatchedHttpRequests: false,
+    csrfPrevention: true,
+    persistedQueries: false,
+    parseOptions: { maxTokens: limits.tokens, noLocation: true },
+    formatError: createErrorFormat(log),
+    plugins: [
+      ApolloServerPluginCacheControlDisabled(),
+      ApolloServerPluginLandingPageDisabled(),
+      ApolloServerPluginUsageReportingDisabled(),
+      outcome,
+    ],
+  });
+  await server.start();
+  if (!schema) throw new Error("the graph has no schema");
+  return { server, schema };
+}
+
+/** Notes for the metrics what was asked and how it ended. */
+const outcome: ApolloServerPlugin<GatewayContext> = {
+  async requestDidStart() {
+    return {
+      async willSendResponse({ operation, contextValue, response }) {
+        if (operation) contextValue.operation = operation.operation;
+        const errors = response.body.kind === "single" ? response.body.singleResult.errors : undefined;
+        if (errors?.[0]) contextValue.code = String(errors[0].extensions?.["code"] ?? "UNKNOWN");
+      },
+    };
+  },
+};
+
+/** The headers that Apollo Server looks at: how the answer is to be written, and whether a browser asked before. */
+const headersForApollo = ["accept", "content-type", "x-apollo-operation-name", "apollo-require-preflight"];
+
+/** A request's headers as Apollo Server takes them. */
+export function apolloHeaders(headers: Record<string, string | string[] | undefined>): HeaderMap {
+  const map = new HeaderMap();
+  for (const name of headersForApollo) {
+    const value = headers[name];
+    if (value !== undefined) map.set(name, Array.isArray(value) ? value.join(", ") : value);
+  }
+  return map;
+}
