@@ -1,5 +1,12 @@
 import { Kind } from "graphql";
-import type { ConstDirectiveNode, DocumentNode, FieldDefinitionNode, GraphQLResolveInfo, ObjectTypeDefinitionNode, TypeNode } from "graphql";
+import type {
+  ConstDirectiveNode,
+  DocumentNode,
+  FieldDefinitionNode,
+  GraphQLResolveInfo,
+  ObjectTypeDefinitionNode,
+  TypeNode,
+} from "graphql";
 import { Problem, forbidden, unauthenticated } from "./errors.ts";
 import type { Role, Viewer } from "./identity.ts";
 import { isStaff } from "./identity.ts";
@@ -43,7 +50,12 @@ function objectTypes(document: DocumentNode): ObjectTypeDefinitionNode[] {
 /** Entities that this subgraph resolves; a stub (`resolvable: false`) is not one. */
 function isResolvedEntity(type: ObjectTypeDefinitionNode): boolean {
   const keys = type.directives?.filter(({ name }) => name.value === "key") ?? [];
-  return keys.some((key) => !key.arguments?.some(({ name, value }) => name.value === "resolvable" && value.kind === Kind.BOOLEAN && !value.value));
+  return keys.some(
+    (key) =>
+      !key.arguments?.some(
+        ({ name, value }) => name.value === "resolvable" && value.kind === Kind.BOOLEAN && !value.value,
+      ),
+  );
 }
 
 /**
@@ -99,16 +111,19 @@ export function guardResolvers(document: DocumentNode, resolvers: ResolverMap): 
   accessRules(document);
   const unions = new Map<string, Set<string>>();
   for (const node of document.definitions) {
-    if (node.kind === Kind.UNION_TYPE_DEFINITION) unions.set(node.name.value, new Set(node.types?.map(({ name }) => name.value)));
+    if (node.kind === Kind.UNION_TYPE_DEFINITION)
+      unions.set(node.name.value, new Set(node.types?.map(({ name }) => name.value)));
   }
   const guarded: ResolverMap = {};
-  for (const [name, fields] of Object.entries(resolvers)) guarded[name] = typeof fields === "object" && !("serialize" in fields) ? { ...fields } : fields;
+  for (const [name, fields] of Object.entries(resolvers))
+    guarded[name] = typeof fields === "object" && !("serialize" in fields) ? { ...fields } : fields;
 
   for (const type of objectTypes(document)) {
     const name = type.name.value;
     const ofType = ruleOf(type.directives);
     const own = guarded[name] as ResolverMap | undefined;
-    if (ofType && own?.["__resolveReference"]) own["__resolveReference"] = guardReference(ofType, own["__resolveReference"]);
+    if (ofType && own?.["__resolveReference"])
+      own["__resolveReference"] = guardReference(ofType, own["__resolveReference"]);
     for (const field of type.fields ?? []) {
       const rule = ruleOf(field.directives);
       if (!rule) continue;
@@ -128,12 +143,19 @@ function guardReference(rule: Rule, resolve: (...all: any[]) => unknown) {
   };
 }
 
-function guardField(rule: Rule, field: FieldDefinitionNode, resolve: Resolver | undefined, members: Set<string> | undefined): Resolver {
+function guardField(
+  rule: Rule,
+  field: FieldDefinitionNode,
+  resolve: Resolver | undefined,
+  members: Set<string> | undefined,
+): Resolver {
   const property = field.name.value;
   return async (parent, args, context: { viewer: Viewer | null }, info) => {
     try {
       admit(rule, context.viewer);
-      const value = resolve ? await resolve(parent, args, context, info) : (parent as Record<string, unknown>)[property];
+      const value = resolve
+        ? await resolve(parent, args, context, info)
+        : (parent as Record<string, unknown>)[property];
       return hideFromStrangers(rule, context.viewer, value);
     } catch (error) {
       if (error instanceof Problem && members?.has(error.typename)) {

@@ -1,87 +1,28 @@
-import type { EventContract, EventOf, ParsedEvent } from "@crowdcrunch/events/contract";
 import type { Database, Transaction } from "./database.ts";
-import { statement } from "./database.ts";
+import { createDispatcher } from "./dispatch.ts";
+import type { EventHandler } from "./dispatch.ts";
 import { PermanentError, isUnavailable } from "./errors.ts";
 import type { Consumer, DeliveredEvent, EventLog } from "./eventlog.ts";
+import {
+  countParked,
+  dueWaiting,
+  lockWaiting,
+  lockWaitingById,
+  maintainInbox,
+  parkedKeys,
+  parkedOfKey,
+  putParked,
+  putWaiting,
+  receive,
+  removeParked,
+  removeWaiting,
+} from "./inbox.ts";
 import { openIncident } from "./incidents.ts";
 import type { Logger } from "./logger.ts";
 import type { Metrics } from "./metrics.ts";
 
-/** What a handler gives back: events whose time has not come. They are kept and tried again. */
-export interface Waiting {
-  wait: string[];
-}
-
-/**
- * Handles events of some contracts. It receives all of a batch at once, in order within a key, in one transaction:
- * load with `= ANY`, decide, save with one statement per table, emit. Lock rows in id order. Anything it throws that is
- * not the database's absence parks the guilty event and the later events of its key.
- */
-export interface EventHandler {
-  handles: readonly EventContract<string, never>[];
-  handle(tx: Transaction, events: ParsedEvent[]): Promise<Waiting | void>;
-}
-
-/** Declares a handler whose events are typed by the contracts it handles. */
-export function onEvents<const Contracts extends readonly EventContract<string, any>[]>(
-  handles: Contracts,
-  handle: (tx: Transaction, events: EventOf<Contracts[number]>[]) => Promise<Waiting | void>,
-): EventHandler {
-  return { handles: handles as unknown as readonly EventContract<string, never>[], handle: handle as EventHandler["handle"] };
-}
-
-interface StoredEvent {
-  event_id: string;
-  event: DeliveredEvent;
-}
-
-/** One statement: record the events in the inbox, and say which are new, which keys are parked, what waits on the keys. */
-const receive = statement<{ fresh: string[]; parked_keys: string[]; waiting: StoredEvent[] }>(
-  "inboxReceive",
-  `WITH fresh AS (
-     INSERT INTO inbox (event_id) SELECT DISTINCT unnest($1::uuid[]) ON CONFLICT DO NOTHING RETURNING event_id
-   )
-   SELECT (SELECT coalesce(array_agg(event_id::text), '{}') FROM fresh) AS fresh,
-          (SELECT coalesce(array_agg(DISTINCT key), '{}') FROM parked WHERE key = ANY($2::text[])) AS parked_keys,
-          (SELECT coalesce(json_agg(json_build_object('event_id', event_id, 'event', event) ORDER BY since, event_id), '[]')
-             FROM waiting WHERE key = ANY($2::text[])) AS waiting`,
-);
-
-const putWaiting = statement(
-  "waitingPut",
-  `INSERT INTO waiting (event_id, key, event)
-   SELECT event_id, key, event::json FROM unnest($1::uuid[], $2::text[], $3::text[]) AS e(event_id, key, event)
-   ON CONFLICT (event_id) DO UPDATE SET attempts = waiting.attempts + 1,
-     next_attempt_at = now() + least(interval '30 seconds', interval '200 milliseconds' * power(2, least(waiting.attempts, 10)))`,
-);
-const removeWaiting = statement("waitingRemove", `DELETE FROM waiting WHERE event_id = ANY($1::uuid[])`);
-const dueWaiting = statement<{ key: string }>(
-  "waitingDue",
-  `SELECT key FROM waiting WHERE next_attempt_at <= now() GROUP BY key ORDER BY min(next_attempt_at) LIMIT 200`,
-);
-const lockWaiting = statement<StoredEvent & { expired: boolean }>(
-  "waitingLock",
-  `SELECT event_id, event, since < now() - make_interval(secs => $2) AS expired FROM waiting WHERE key = $1
-   ORDER BY since, event_id FOR UPDATE`,
-);
-const lockWaitingById = statement<StoredEvent>(
-  "waitingLockById",
-  `SELECT event_id, event FROM waiting WHERE event_id = ANY($1::uuid[]) ORDER BY since, event_id FOR UPDATE`,
-);
-const putParked = statement(
-  "parkedPut",
-  `INSERT INTO parked (event_id, key, event, reason)
-   SELECT event_id, key, event::json, reason FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[])
-     WITH ORDINALITY AS e(event_id, key, event, reason, position) ORDER BY position
-   ON CONFLICT (event_id) DO NOTHING`,
-);
-const parkedOfKey = statement<StoredEvent>(
-  "parkedOfKey",
-  `SELECT event_id, event FROM parked WHERE key = $1 ORDER BY position FOR UPDATE`,
-);
-const parkedKeys = statement<{ key: string }>("parkedKeys", `SELECT key FROM parked GROUP BY key ORDER BY min(position)`);
-const removeParked = statement("parkedRemove", `DELETE FROM parked WHERE event_id = $1`);
-const countParked = statement<{ count: number }>("parkedCount", `SELECT count(*) AS count FROM parked`);
+export { onEvents } from "./dispatch.ts";
+export type { EventHandler, Waiting } from "./dispatch.ts";
 
 const retryMs = 250;
 const idleSweepMs = 5_000;
@@ -119,47 +60,17 @@ export interface EventConsumer {
 export function createConsumer(options: ConsumerOptions): EventConsumer {
   const { group, handlers, db, eventLog, log, newId } = options;
   const waitAtMostSeconds = options.waitAtMostSeconds ?? 600;
-  const contracts = new Map<string, { contract: EventContract<string, unknown>; handler: EventHandler }>();
-  for (const handler of handlers) {
-    for (const contract of handler.handles as unknown as EventContract<string, unknown>[]) {
-      if (contracts.has(contract.type)) throw new Error(`${group} handles ${contract.type} twice`);
-      contracts.set(contract.type, { contract, handler });
-    }
-  }
-  const topics = [...new Set([...contracts.values()].map(({ contract }) => contract.topic))];
-  // A known event in an unknown version must not be dropped: its consumer would silently miss it.
-  const names = new Set([...contracts.values()].map(({ contract }) => `${contract.topic}.${contract.name}`));
-  const handledTotal = options.metrics.counter("crowdcrunch_events_handled_total", "Events handled", ["type"]);
+  const { topics, concerns, dispatch } = createDispatcher({ group, handlers, metrics: options.metrics });
   const parkedTotal = options.metrics.counter("crowdcrunch_events_parked_total", "Events parked", ["type"]);
   const seconds = options.metrics.histogram("crowdcrunch_event_batch_seconds", "Time to handle a batch of events");
 
-  function concerns(event: DeliveredEvent): boolean {
-    return contracts.has(event.type) || names.has(event.type.replace(/\.v\d+$/, ""));
-  }
-
-  /** Runs the handlers over events of one transaction. Resolves to those that must wait. */
-  async function dispatch(tx: Transaction, events: DeliveredEvent[]): Promise<DeliveredEvent[]> {
-    const byHandler = new Map<EventHandler, ParsedEvent[]>();
-    for (const event of events) {
-      const known = contracts.get(event.type);
-      if (!known) throw new PermanentError(`no contract for ${event.type}: this version of ${group} does not know it`);
-      const parsed = { ...event, data: parse(known.contract, event.data) };
-      const list = byHandler.get(known.handler);
-      if (list) list.push(parsed);
-      else byHandler.set(known.handler, [parsed]);
-    }
-    const waiting = new Set<string>();
-    for (const [handler, list] of byHandler) {
-      const outcome = await handler.handle(tx, list);
-      for (const id of outcome?.wait ?? []) waiting.add(id);
-    }
-    for (const event of events) if (!waiting.has(event.id)) handledTotal.inc({ type: event.type });
-    return events.filter((event) => waiting.has(event.id));
-  }
-
   async function store(tx: Transaction, waiting: DeliveredEvent[]): Promise<void> {
     if (waiting.length === 0) return;
-    await tx.run(putWaiting, [waiting.map((event) => event.id), waiting.map((event) => event.key), waiting.map((event) => JSON.stringify(event))]);
+    await tx.run(putWaiting, [
+      waiting.map((event) => event.id),
+      waiting.map((event) => event.key),
+      waiting.map((event) => JSON.stringify(event)),
+    ]);
     tx.afterCommit(() => scheduleSweep(retryMs));
   }
 
@@ -183,9 +94,12 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
       if (todo.length === 0) return;
       const waiting = await dispatch(tx, todo);
       await store(tx, waiting);
-      const candidates = state.waiting.filter(({ event }) => !parkedBehind.has(event.key)).map(({ event_id }) => event_id);
+      const candidates = state.waiting
+        .filter(({ event }) => !parkedBehind.has(event.key))
+        .map(({ event_id }) => event_id);
       // Locked, because the sweep may be trying them at this moment; what it has finished is no longer there.
-      const stored = candidates.length === 0 ? [] : (await tx.many(lockWaitingById, [candidates])).map(({ event }) => event);
+      const stored =
+        candidates.length === 0 ? [] : (await tx.many(lockWaitingById, [candidates])).map(({ event }) => event);
       // What has just been told to wait may have been overtaken by a later event of the same batch.
       const later = todo.length > waiting.length ? waiting : [];
       if (stored.length + later.length > 0) await retryWaiting(tx, [...stored, ...later]);
@@ -206,7 +120,12 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
 
   async function putBehind(tx: Transaction, events: DeliveredEvent[]): Promise<void> {
     const reason = "an earlier event of this key is parked";
-    await tx.run(putParked, [events.map((event) => event.id), events.map((event) => event.key), events.map((event) => JSON.stringify(event)), events.map(() => reason)]);
+    await tx.run(putParked, [
+      events.map((event) => event.id),
+      events.map((event) => event.key),
+      events.map((event) => JSON.stringify(event)),
+      events.map(() => reason),
+    ]);
   }
 
   async function park(event: DeliveredEvent, error: unknown): Promise<void> {
@@ -217,7 +136,11 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
       await tx.one(receive, [[event.id], [event.key]]);
       await tx.run(removeWaiting, [[event.id]]);
       await tx.run(putParked, [[event.id], [event.key], [JSON.stringify(event)], [reason]]);
-      await openIncident(tx, newId, { kind: "EVENT_PARKED", subject: event.key, detail: `${event.type} ${event.id}: ${reason}` });
+      await openIncident(tx, newId, {
+        kind: "EVENT_PARKED",
+        subject: event.key,
+        detail: `${event.type} ${event.id}: ${reason}`,
+      });
     });
   }
 
@@ -229,7 +152,10 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
       await handleInOneTransaction(events);
     } catch (error) {
       if (isTransient(error)) throw error;
-      log.warn({ events: events.length, error: (error as Error).message }, "a batch failed; its events are handled one by one");
+      log.warn(
+        { events: events.length, error: (error as Error).message },
+        "a batch failed; its events are handled one by one",
+      );
       for (const event of events) {
         try {
           await handleInOneTransaction([event]);
@@ -257,14 +183,18 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
           if (done.length > 0) await tx.run(removeWaiting, [done.map((event) => event.id)]);
           const overdue = new Set(rows.filter((row) => row.expired).map((row) => row.event_id));
           expired.push(...events.filter((event) => still.has(event.id) && overdue.has(event.id)));
-          await store(tx, events.filter((event) => still.has(event.id) && !overdue.has(event.id)));
+          await store(
+            tx,
+            events.filter((event) => still.has(event.id) && !overdue.has(event.id)),
+          );
         });
       } catch (error) {
         if (isTransient(error)) throw error;
         const [first] = await db.many(lockWaiting, [key, waitAtMostSeconds]);
         if (first) await park(first.event, error);
       }
-      for (const event of expired) await park(event, new PermanentError(`waited ${waitAtMostSeconds} s for what must come before it`));
+      for (const event of expired)
+        await park(event, new PermanentError(`waited ${waitAtMostSeconds} s for what must come before it`));
     }
   }
 
@@ -303,7 +233,7 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
     topics,
     lastProgressMs: () => consumer?.lastProgressMs() ?? 0,
     async start() {
-      if (contracts.size === 0) return;
+      if (topics.length === 0) return;
       scheduleSweep(0);
       consumer = await eventLog.consume({
         group,
@@ -344,16 +274,8 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
   }
 }
 
-const maintainInbox = statement<unknown>("inboxMaintain", `SELECT inbox_maintain($1, $2)`);
-
-function parse(contract: EventContract<string, unknown>, data: unknown): unknown {
-  try {
-    return contract.parse(data);
-  } catch (error) {
-    throw new PermanentError((error as Error).message, { cause: error });
-  }
-}
-
 function isTransient(error: unknown): boolean {
-  return !(error instanceof PermanentError) && (isUnavailable(error) || (error as { code?: string }).code === "IN_PROGRESS");
+  return (
+    !(error instanceof PermanentError) && (isUnavailable(error) || (error as { code?: string }).code === "IN_PROGRESS")
+  );
 }

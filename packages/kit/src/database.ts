@@ -4,27 +4,10 @@ import type { EventToEmit } from "@crowdcrunch/events/contract";
 import { isUnavailable, retryable } from "./errors.ts";
 import type { Logger } from "./logger.ts";
 import { insertIntoOutbox } from "./outbox.ts";
+import type { Queryable, Statement } from "./statement.ts";
 
-/** A named prepared statement and the rows it returns. The name is unique within a service. */
-export interface Statement<Row> {
-  readonly name: string;
-  readonly text: string;
-  /** Carries the row type; never set. */
-  readonly row?: Row;
-}
-
-/** Declares a prepared statement; parameters are `$1`, `$2` … and always bound. */
-export function statement<Row = never>(name: string, text: string): Statement<Row> {
-  return { name, text };
-}
-
-export interface Queryable {
-  many<Row>(statement: Statement<Row>, params?: unknown[]): Promise<Row[]>;
-  /** The first row; undefined where there is none. */
-  one<Row>(statement: Statement<Row>, params?: unknown[]): Promise<Row | undefined>;
-  /** The number of rows touched. */
-  run(statement: Statement<unknown>, params?: unknown[]): Promise<number>;
-}
+export { statement } from "./statement.ts";
+export type { Queryable, Statement } from "./statement.ts";
 
 export interface Transaction extends Queryable {
   /** Publishes the event if and only if the transaction commits. Emit after locking the aggregate. */
@@ -74,7 +57,9 @@ export function connectionSettings(options: { url: string; applicationName: stri
     keepAlive: true,
     types: {
       getTypeParser: ((oid: number, format?: "text" | "binary") =>
-        oid === int8 && format !== "binary" ? parseSafeInteger : types.getTypeParser(oid, format)) as typeof types.getTypeParser,
+        oid === int8 && format !== "binary"
+          ? parseSafeInteger
+          : types.getTypeParser(oid, format)) as typeof types.getTypeParser,
     },
   };
 }
@@ -84,7 +69,12 @@ const retried = new Set(["40001", "40P01"]);
 
 /** Opens the service's pool. Nothing is connected before the first query. */
 export function openDatabase(options: DatabaseOptions): Database {
-  const pool = new Pool({ ...connectionSettings(options), max: options.connections ?? 6, pipeline: true, idleTimeoutMillis: 30_000 } as PoolConfig);
+  const pool = new Pool({
+    ...connectionSettings(options),
+    max: options.connections ?? 6,
+    pipeline: true,
+    idleTimeoutMillis: 30_000,
+  } as PoolConfig);
   pool.on("error", (error) => options.log.warn({ error: error.message }, "an idle database connection failed"));
   const listeners: (() => void)[] = [];
 
@@ -111,7 +101,8 @@ export function openDatabase(options: DatabaseOptions): Database {
         committed.catch(() => {});
         await written;
         const { command } = await committed;
-        if (command !== "COMMIT") throw new Error("the transaction was rolled back because one of its statements failed unseen");
+        if (command !== "COMMIT")
+          throw new Error("the transaction was rolled back because one of its statements failed unseen");
         if (events.length > 0) for (const listener of listeners) listener();
         for (const action of actions) action();
         return result;
@@ -135,7 +126,8 @@ export function openDatabase(options: DatabaseOptions): Database {
           return await once(work, durable);
         } catch (error) {
           const code = (error as { code?: string }).code ?? "";
-          if (code === "55P03") throw retryable("IN_PROGRESS", "The same thing is being changed by somebody else; try again.", 500);
+          if (code === "55P03")
+            throw retryable("IN_PROGRESS", "The same thing is being changed by somebody else; try again.", 500);
           if (!retried.has(code) || attempt === attempts) throw error;
           options.log.info({ code, attempt }, "transaction is tried again");
         }
@@ -154,12 +146,16 @@ function queries(client: Pool | PoolClient): Queryable {
   return {
     many,
     one: async (query, params) => (await many(query, params))[0],
-    run: async (query, params = []) => (await client.query({ name: query.name, text: query.text, values: params })).rowCount ?? 0,
+    run: async (query, params = []) =>
+      (await client.query({ name: query.name, text: query.text, values: params })).rowCount ?? 0,
   };
 }
 
 /** Tries until the database answers, with back-off to 2 s; stops when `signal` is aborted. */
-export async function untilAvailable<T>(work: () => Promise<T>, options: { log: Logger; what: string; signal: AbortSignal }): Promise<T> {
+export async function untilAvailable<T>(
+  work: () => Promise<T>,
+  options: { log: Logger; what: string; signal: AbortSignal },
+): Promise<T> {
   for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 2_000)) {
     options.signal.throwIfAborted();
     try {
@@ -167,8 +163,12 @@ export async function untilAvailable<T>(work: () => Promise<T>, options: { log: 
     } catch (error) {
       // A missing role, database or schema is the bootstrap's work, which may come later than the service.
       const code = (error as { code?: string }).code ?? "";
-      if (!isUnavailable(error) && !["28P01", "28000", "3D000", "3F000", "42501", "42P01", "42883"].includes(code)) throw error;
-      options.log.warn({ error: (error as Error).message, retryInMs: waitMs }, `${options.what} waits for the database`);
+      if (!isUnavailable(error) && !["28P01", "28000", "3D000", "3F000", "42501", "42P01", "42883"].includes(code))
+        throw error;
+      options.log.warn(
+        { error: (error as Error).message, retryInMs: waitMs },
+        `${options.what} waits for the database`,
+      );
       await new Promise((resolve) => setTimeout(resolve, waitMs));
     }
   }

@@ -64,29 +64,52 @@ export function retryable(code: string, message: string, retryAfterMs: number): 
   return new CodedError(code, message, retryAfterMs);
 }
 
-const codesOfProblems: Record<string, string> = { InvalidInput: "BAD_USER_INPUT", NotFound: "NOT_FOUND", Forbidden: "FORBIDDEN", KeyReused: "KEY_REUSED" };
+const codesOfProblems: Record<string, string> = {
+  InvalidInput: "BAD_USER_INPUT",
+  NotFound: "NOT_FOUND",
+  Forbidden: "FORBIDDEN",
+  KeyReused: "KEY_REUSED",
+};
 
 /** The one mapping of thrown errors to GraphQL errors. What nobody expected is hidden, and `report`ed. */
 export function toGraphQLError(error: unknown, report: (error: unknown) => void): GraphQLError {
   if (error instanceof GraphQLError && !error.originalError) return error;
   const cause = error instanceof GraphQLError ? error.originalError : error;
   if (cause instanceof Problem) {
-    const code = codesOfProblems[cause.typename] ?? cause.typename.replaceAll(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase();
+    const code =
+      codesOfProblems[cause.typename] ?? cause.typename.replaceAll(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase();
     return new GraphQLError(cause.message, { extensions: { code, ...cause.fields } });
   }
   if (cause instanceof CodedError) {
-    const extensions = { code: cause.code, ...(cause.retryAfterMs === undefined ? {} : { retryAfterMs: cause.retryAfterMs }) };
+    const extensions = {
+      code: cause.code,
+      ...(cause.retryAfterMs === undefined ? {} : { retryAfterMs: cause.retryAfterMs }),
+    };
     return new GraphQLError(cause.message, { extensions });
   }
   if (isUnavailable(cause)) {
     report(cause);
-    return new GraphQLError("The service cannot answer now; try again.", { extensions: { code: "UNAVAILABLE", retryAfterMs: 1000 } });
+    return new GraphQLError("The service cannot answer now; try again.", {
+      extensions: { code: "UNAVAILABLE", retryAfterMs: 1000 },
+    });
   }
   report(cause);
   return new GraphQLError("Something went wrong.", { extensions: { code: "INTERNAL_SERVER_ERROR" } });
 }
 
-const transientStates = new Set(["40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "53300", "53400", "25P03", "58000"]);
+const transientStates = new Set([
+  "40001",
+  "40P01",
+  "55P03",
+  "57014",
+  "57P01",
+  "57P02",
+  "57P03",
+  "53300",
+  "53400",
+  "25P03",
+  "58000",
+]);
 
 /** True for errors of the database's connection, locks and shutdowns: worth another try, with nothing wrong in the request. */
 export function isUnavailable(error: unknown): boolean {
@@ -96,5 +119,7 @@ export function isUnavailable(error: unknown): boolean {
     if (transientStates.has(code) || code.startsWith("08") || code.startsWith("53")) return true;
     if (["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "ENOTFOUND", "EAI_AGAIN"].includes(code)) return true;
   }
-  return /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable|server closed the connection/i.test(error.message);
+  return /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable|server closed the connection/i.test(
+    error.message,
+  );
 }

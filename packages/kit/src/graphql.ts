@@ -46,7 +46,10 @@ export interface SubgraphOptions {
 }
 
 /** Serves the subgraph at /graphql of the given server. */
-export async function serveSubgraph(app: FastifyInstance, options: SubgraphOptions): Promise<ApolloServer<RequestContext>> {
+export async function serveSubgraph(
+  app: FastifyInstance,
+  options: SubgraphOptions,
+): Promise<ApolloServer<RequestContext>> {
   const document = parse(options.sdl);
   const resolvers = guardResolvers(document, { DateTime, MinorUnits, CurrencyCode, ...options.resolvers });
   const server = new ApolloServer<RequestContext>({
@@ -58,7 +61,12 @@ export async function serveSubgraph(app: FastifyInstance, options: SubgraphOptio
       const code = formatted.extensions?.["code"];
       // Errors that GraphQL itself found in the request are for the caller.
       if (typeof code === "string" && code.startsWith("GRAPHQL_")) return formatted;
-      const mapped = toGraphQLError(error, (cause) => options.log.error({ error: (cause as Error)?.stack ?? String(cause), path: formatted.path }, "a request failed"));
+      const mapped = toGraphQLError(error, (cause) =>
+        options.log.error(
+          { error: (cause as Error)?.stack ?? String(cause), path: formatted.path },
+          "a request failed",
+        ),
+      );
       return { ...formatted, message: mapped.message, extensions: mapped.extensions };
     },
     plugins: [fastifyApolloDrainPlugin(app)],
@@ -68,7 +76,8 @@ export async function serveSubgraph(app: FastifyInstance, options: SubgraphOptio
     url: "/graphql",
     method: ["GET", "POST"],
     handler: fastifyApolloHandler(server, {
-      context: async (request, reply) => createContext(await options.tokens.verify(request.headers.authorization), request, reply),
+      context: async (request, reply) =>
+        createContext(await options.tokens.verify(request.headers.authorization), request, reply),
     }),
   });
   return server;

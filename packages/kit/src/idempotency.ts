@@ -5,13 +5,16 @@ import { invalid, problem } from "./errors.ts";
 
 const claim = statement(
   "idempotencyClaim",
-  `INSERT INTO idempotency (principal, operation, key, request_hash) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
+  `INSERT INTO idempotency (principal, operation, key, request_hash, result) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
 );
 const stored = statement<{ request_hash: string; result: unknown }>(
   "idempotencyStored",
   `SELECT request_hash, result FROM idempotency WHERE principal = $1 AND operation = $2 AND key = $3`,
 );
-const keep = statement("idempotencyKeep", `UPDATE idempotency SET result = $4 WHERE principal = $1 AND operation = $2 AND key = $3`);
+const keep = statement(
+  "idempotencyKeep",
+  `UPDATE idempotency SET result = $4 WHERE principal = $1 AND operation = $2 AND key = $3`,
+);
 
 export interface IdempotentCall {
   /** Who calls: keys of different people do not meet. */
@@ -28,18 +31,49 @@ export interface IdempotentCall {
  * a second call with the key waits for the first (at most the lock time-out, then IN_PROGRESS). Throws the problem
  * KeyReused when the request differs.
  */
-export async function idempotent<Result>(tx: Transaction, call: IdempotentCall, work: () => Promise<Result>): Promise<Result> {
-  const key = requireUuid(call.key, "idempotencyKey");
-  const identity = [call.principal, call.operation, key];
-  const hash = createHash("sha256").update(canonicalJson(call.request)).digest("base64url");
-  if ((await tx.run(claim, [...identity, hash])) === 0) {
-    const row = await tx.one(stored, identity);
-    if (row?.request_hash !== hash) throw problem("KeyReused", "This idempotency key was used before for something else.");
-    return row.result as Result;
-  }
+export async function idempotent<Result>(
+  tx: Transaction,
+  call: IdempotentCall,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const identity = identityOf(call);
+  const known = await claimOrFind<Result>(tx, call, null);
+  if (known) return known.result;
   const result = await work();
   await tx.run(keep, [...identity, JSON.stringify(result)]);
   return result;
+}
+
+/** As `idempotent`, for a result that is known before the work is done: one statement less. */
+export async function idempotentWithResult<Result>(
+  tx: Transaction,
+  call: IdempotentCall,
+  result: Result,
+  work: () => Promise<void>,
+): Promise<Result> {
+  const known = await claimOrFind<Result>(tx, call, result);
+  if (known) return known.result;
+  await work();
+  return result;
+}
+
+function identityOf(call: IdempotentCall): string[] {
+  return [call.principal, call.operation, requireUuid(call.key, "idempotencyKey")];
+}
+
+async function claimOrFind<Result>(
+  tx: Transaction,
+  call: IdempotentCall,
+  result: Result | null,
+): Promise<{ result: Result } | undefined> {
+  const identity = identityOf(call);
+  const hash = createHash("sha256").update(canonicalJson(call.request)).digest("base64url");
+  if ((await tx.run(claim, [...identity, hash, result === null ? null : JSON.stringify(result)])) === 1)
+    return undefined;
+  const row = await tx.one(stored, identity);
+  if (row?.request_hash !== hash)
+    throw problem("KeyReused", "This idempotency key was used before for something else.");
+  return { result: row.result as Result };
 }
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;

@@ -30,14 +30,21 @@ const resolve = statement<Incident>(
 );
 
 /** Opens an incident for staff; one of a kind and subject is open at a time. */
-export async function openIncident(tx: Queryable, newId: () => string, incident: { kind: string; subject: string; detail: string }): Promise<void> {
+export async function openIncident(
+  tx: Queryable,
+  newId: () => string,
+  incident: { kind: string; subject: string; detail: string },
+): Promise<void> {
   await tx.run(insertIncident, [newId(), incident.kind, incident.subject, incident.detail]);
 }
 
 const lowestId = "00000000-0000-0000-0000-000000000000";
 
 /** A page of incidents by age; open ones only unless `resolvedToo`. */
-export async function listIncidents(db: Queryable, page: { first: number; after: string | null; resolvedToo: boolean }) {
+export async function listIncidents(
+  db: Queryable,
+  page: { first: number; after: string | null; resolvedToo: boolean },
+) {
   const rows = await db.many(pageOfIncidents, [page.after ?? lowestId, page.resolvedToo, page.first + 1]);
   const nodes = rows.slice(0, page.first);
   return { nodes, pageInfo: { hasNextPage: rows.length > page.first, endCursor: nodes.at(-1)?.id ?? null } };

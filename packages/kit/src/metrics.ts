@@ -5,7 +5,12 @@ export interface Metrics {
   registry: Registry;
   counter<Label extends string = never>(name: string, help: string, labels?: Label[]): Counter<Label>;
   gauge<Label extends string = never>(name: string, help: string, labels?: Label[]): Gauge<Label>;
-  histogram<Label extends string = never>(name: string, help: string, labels?: Label[], buckets?: number[]): Histogram<Label>;
+  histogram<Label extends string = never>(
+    name: string,
+    help: string,
+    labels?: Label[],
+    buckets?: number[],
+  ): Histogram<Label>;
 }
 
 const secondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -17,9 +22,11 @@ export function createMetrics(options: { service: string; processMetrics: boolea
   return {
     registry,
     counter: (name, help, labels = []) =>
-      (registry.getSingleMetric(name) as Counter<(typeof labels)[number]> | undefined) ?? new Counter({ name, help, labelNames: labels, registers: [registry] }),
+      (registry.getSingleMetric(name) as Counter<(typeof labels)[number]> | undefined) ??
+      new Counter({ name, help, labelNames: labels, registers: [registry] }),
     gauge: (name, help, labels = []) =>
-      (registry.getSingleMetric(name) as Gauge<(typeof labels)[number]> | undefined) ?? new Gauge({ name, help, labelNames: labels, registers: [registry] }),
+      (registry.getSingleMetric(name) as Gauge<(typeof labels)[number]> | undefined) ??
+      new Gauge({ name, help, labelNames: labels, registers: [registry] }),
     histogram: (name, help, labels = [], buckets = secondsBuckets) =>
       (registry.getSingleMetric(name) as Histogram<(typeof labels)[number]> | undefined) ??
       new Histogram({ name, help, labelNames: labels, buckets, registers: [registry] }),

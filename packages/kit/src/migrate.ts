@@ -14,7 +14,9 @@ interface Migration {
 
 async function readMigrations(folder: URL, prefix: string): Promise<Migration[]> {
   const files = (await readdir(folder)).filter((file) => /^\d{3}_.+\.sql$/.test(file)).sort();
-  return Promise.all(files.map(async (file) => ({ name: prefix + file, text: await readFile(new URL(file, folder), "utf8") })));
+  return Promise.all(
+    files.map(async (file) => ({ name: prefix + file, text: await readFile(new URL(file, folder), "utf8") })),
+  );
 }
 
 /**
@@ -22,12 +24,20 @@ async function readMigrations(folder: URL, prefix: string): Promise<Migration[]>
  * transaction of its own, under an advisory lock so that replicas may start together. `:"role"` in a file is the running
  * role. Throws when a file that was applied has been changed since.
  */
-export async function migrate(options: { service: string; ownerUrl: string; folder: URL; log: Logger; messaging?: boolean }): Promise<void> {
+export async function migrate(options: {
+  service: string;
+  ownerUrl: string;
+  folder: URL;
+  log: Logger;
+  messaging?: boolean;
+}): Promise<void> {
   const migrations = [
     ...(options.messaging === false ? [] : await readMigrations(kitMigrations, "kit/")),
     ...(await readMigrations(options.folder, "")),
   ];
-  const client = new Client(connectionSettings({ url: options.ownerUrl, applicationName: `${options.service}-migrate` }));
+  const client = new Client(
+    connectionSettings({ url: options.ownerUrl, applicationName: `${options.service}-migrate` }),
+  );
   await client.connect();
   try {
     await client.query("SELECT pg_advisory_lock(hashtext($1))", [`migrate:${options.service}`]);
@@ -35,13 +45,16 @@ export async function migrate(options: { service: string; ownerUrl: string; fold
       "CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, digest text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())",
     );
     const applied = new Map<string, string>();
-    for (const row of (await client.query("SELECT name, digest FROM migrations")).rows) applied.set(row.name, row.digest);
+    for (const row of (await client.query("SELECT name, digest FROM migrations")).rows)
+      applied.set(row.name, row.digest);
     for (const migration of migrations) {
       const digest = createHash("sha256").update(migration.text).digest("hex");
       const known = applied.get(migration.name);
       if (known === digest) continue;
       if (known !== undefined) {
-        throw new Error(`${options.service}: ${migration.name} was changed after it had been applied; add a new migration instead`);
+        throw new Error(
+          `${options.service}: ${migration.name} was changed after it had been applied; add a new migration instead`,
+        );
       }
       await client.query("BEGIN");
       try {

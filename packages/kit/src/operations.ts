@@ -17,7 +17,11 @@ const parkedEvents = statement<{ id: string; type: string; key: string; reason: 
  * Emits the current state of the aggregates after `after` in id order, at their current versions. Resolves to the last id
  * and the number of events; a number of 0 ends the republication.
  */
-export type Republish = (tx: Transaction, after: string | null, limit: number) => Promise<{ last: string | null; events: number }>;
+export type Republish = (
+  tx: Transaction,
+  after: string | null,
+  limit: number,
+) => Promise<{ last: string | null; events: number }>;
 
 /** A page's size. Throws InvalidInput outside 1…100. */
 export function pageSize(first: number | null | undefined): number {
@@ -27,12 +31,19 @@ export function pageSize(first: number | null | undefined): number {
 }
 
 /** Resolvers of what sdl.ts adds to every service. */
-export function operationsResolvers(service: string, parts: { db: Database; consumer: EventConsumer; republish: Republish | undefined }): ResolverMap {
+export function operationsResolvers(
+  service: string,
+  parts: { db: Database; consumer: EventConsumer; republish: Republish | undefined },
+): ResolverMap {
   const { db, consumer, republish } = parts;
   return {
     Query: {
       [`${service}Incidents`]: (_: unknown, args: { first: number; after: string | null; resolvedToo: boolean }) =>
-        listIncidents(db, { first: pageSize(args.first), after: args.after ? requireUuid(args.after, "after") : null, resolvedToo: args.resolvedToo }),
+        listIncidents(db, {
+          first: pageSize(args.first),
+          after: args.after ? requireUuid(args.after, "after") : null,
+          resolvedToo: args.resolvedToo,
+        }),
       [`${service}Parked`]: (_: unknown, args: { first: number }) => db.many(parkedEvents, [pageSize(args.first)]),
     },
     Mutation: {

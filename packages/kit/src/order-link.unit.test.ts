@@ -26,7 +26,7 @@ test("only the secret makes a link, and nobody can change one", () => {
   const [content, signature] = signOrderLink(secret, link).split(".") as [string, string];
   const [others] = signOrderLink(secret, { ...link, orderId: "019a0000-0000-7000-8000-000000000003" }).split(".");
   const plain = createHmac("sha256", secret).update(content).digest("base64url");
-  for (const forged of [
+  const forgeries = [
     signOrderLink("another secret", link),
     `${others}.${signature}`,
     `${content}.${plain}`,
@@ -37,7 +37,6 @@ test("only the secret makes a link, and nobody can change one", () => {
     "",
     ".",
     `${"a".repeat(5_000)}.${signature}`,
-  ]) {
-    expect(verifyOrderLink(secret, forged, now), forged.slice(0, 40)).toBeUndefined();
-  }
+  ];
+  expect(forgeries.filter((forged) => verifyOrderLink(secret, forged, now))).toEqual([]);
 });

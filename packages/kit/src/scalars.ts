@@ -7,7 +7,9 @@ function parseMoment(value: unknown): Date {
     const moment = new Date(value);
     if (!Number.isNaN(moment.getTime())) return moment;
   }
-  throw new GraphQLError("A moment is written as ISO 8601 with a zone, for example 2026-03-01T12:00:00Z.", { extensions: { code: "BAD_USER_INPUT" } });
+  throw new GraphQLError("A moment is written as ISO 8601 with a zone, for example 2026-03-01T12:00:00Z.", {
+    extensions: { code: "BAD_USER_INPUT" },
+  });
 }
 
 /** Moments: a Date inside, ISO 8601 in UTC outside. */
@@ -20,7 +22,9 @@ export const DateTime = new GraphQLScalarType<Date, string>({
 
 function safeInteger(value: unknown): number {
   if (typeof value === "number" && Number.isSafeInteger(value)) return value;
-  throw new GraphQLError("Money is a whole number of minor units (pence, cents) within the safe integers.", { extensions: { code: "BAD_USER_INPUT" } });
+  throw new GraphQLError("Money is a whole number of minor units (pence, cents) within the safe integers.", {
+    extensions: { code: "BAD_USER_INPUT" },
+  });
 }
 
 /** Sums of money in minor units: safe integers; `Int` would end at 21 million pounds. */
@@ -33,7 +37,9 @@ export const MinorUnits = new GraphQLScalarType<number, number>({
 
 function currencyCode(value: unknown): string {
   if (typeof value === "string" && /^[A-Z]{3}$/.test(value)) return value;
-  throw new GraphQLError("A currency is an ISO 4217 code in capitals, for example GBP.", { extensions: { code: "BAD_USER_INPUT" } });
+  throw new GraphQLError("A currency is an ISO 4217 code in capitals, for example GBP.", {
+    extensions: { code: "BAD_USER_INPUT" },
+  });
 }
 
 /** ISO 4217 codes. That the shop sells in the currency is for the service to check. */

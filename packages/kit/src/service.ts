@@ -24,7 +24,7 @@ import type { Metrics } from "./metrics.ts";
 import { migrate } from "./migrate.ts";
 import { operationsResolvers } from "./operations.ts";
 import type { Republish } from "./operations.ts";
-import { createRelay } from "./outbox.ts";
+import { createRelay } from "./relay.ts";
 import { subgraphSdl } from "./sdl.ts";
 import type { Worker } from "./worker.ts";
 
@@ -32,21 +32,46 @@ import type { Worker } from "./worker.ts";
 export const processVariables = {
   HOST: Type.String({ default: "127.0.0.1", description: "the address to listen on" }),
   PORT: Type.Integer({ minimum: 0, maximum: 65535, description: "the port to serve on", examples: [4004] }),
-  METRICS_PORT: Type.Integer({ minimum: 0, maximum: 65535, description: "the port of /livez, /readyz and /metrics", examples: [4104] }),
+  METRICS_PORT: Type.Integer({
+    minimum: 0,
+    maximum: 65535,
+    description: "the port of /livez, /readyz and /metrics",
+    examples: [4104],
+  }),
   LOG_LEVEL: Type.Union([Type.Literal("debug"), Type.Literal("info"), Type.Literal("warn"), Type.Literal("error")], {
     default: "info",
     description: "the least level to log: debug, info, warn or error",
   }),
-  SHUTDOWN_GRACE_MS: Type.Integer({ default: 30_000, minimum: 0, description: "how long requests may take to end at shutdown, in ms" }),
+  SHUTDOWN_GRACE_MS: Type.Integer({
+    default: 30_000,
+    minimum: 0,
+    description: "how long requests may take to end at shutdown, in ms",
+  }),
 };
 
 /** Variables that every service has beside its own. */
 export const serviceVariables = {
   ...processVariables,
-  DATABASE_URL: Type.String({ pattern: "^postgres(ql)?://", description: "the database, as the service's running role", examples: ["postgres://orders:secret@127.0.0.1:4050/crowdcrunch"] }),
-  OWNER_DATABASE_URL: Type.String({ pattern: "^postgres(ql)?://", description: "the database, as the role that owns the schema and migrates it", examples: ["postgres://orders_owner:secret@127.0.0.1:4050/crowdcrunch"] }),
-  DATABASE_CONNECTIONS: Type.Integer({ default: 6, minimum: 2, maximum: 100, description: "most connections of the service's pool" }),
-  JWKS_FILE: Type.String({ description: "the file with the public keys that sign access tokens", examples: ["var/secrets/jwks.json"] }),
+  DATABASE_URL: Type.String({
+    pattern: "^postgres(ql)?://",
+    description: "the database, as the service's running role",
+    examples: ["postgres://orders:secret@127.0.0.1:4050/crowdcrunch"],
+  }),
+  OWNER_DATABASE_URL: Type.String({
+    pattern: "^postgres(ql)?://",
+    description: "the database, as the role that owns the schema and migrates it",
+    examples: ["postgres://orders_owner:secret@127.0.0.1:4050/crowdcrunch"],
+  }),
+  DATABASE_CONNECTIONS: Type.Integer({
+    default: 6,
+    minimum: 2,
+    maximum: 100,
+    description: "most connections of the service's pool",
+  }),
+  JWKS_FILE: Type.String({
+    description: "the file with the public keys that sign access tokens",
+    examples: ["var/secrets/jwks.json"],
+  }),
 };
 
 /** What the kit gives a service to build itself from. */
@@ -81,7 +106,9 @@ export interface ServiceDefinition<Variables extends TObject = TObject> {
 }
 
 /** Declares a service: wiring only. */
-export function defineService<Variables extends TObject>(definition: ServiceDefinition<Variables>): ServiceDefinition<Variables> {
+export function defineService<Variables extends TObject>(
+  definition: ServiceDefinition<Variables>,
+): ServiceDefinition<Variables> {
   return definition;
 }
 
@@ -107,9 +134,15 @@ export interface StartOptions {
  * Starts a service: health first, then the schema, the event log, the server, relay, consumer and workers; each waits
  * for what it depends on, so services may start in any order.
  */
-export async function start<Variables extends TObject>(definition: ServiceDefinition<Variables>, options: StartOptions): Promise<RunningService> {
+export async function start<Variables extends TObject>(
+  definition: ServiceDefinition<Variables>,
+  options: StartOptions,
+): Promise<RunningService> {
   const { name, root } = definition;
-  const config = readConfig(Type.Object({ ...serviceVariables, ...definition.config.properties }), options.env) as Static<TObject<typeof serviceVariables>> & Static<Variables>;
+  const config = readConfig(
+    Type.Object({ ...serviceVariables, ...definition.config.properties }),
+    options.env,
+  ) as Static<TObject<typeof serviceVariables>> & Static<Variables>;
   const log = options.log ?? createLogger({ service: name, level: config.LOG_LEVEL });
   const metrics = createMetrics({ service: name, processMetrics: options.processMetrics ?? true });
   const newId = options.newId ?? uuidv7;
@@ -126,7 +159,13 @@ export async function start<Variables extends TObject>(definition: ServiceDefini
   }
 
   try {
-    const db = openDatabase({ url: config.DATABASE_URL, connections: config.DATABASE_CONNECTIONS, applicationName: name, newId, log });
+    const db = openDatabase({
+      url: config.DATABASE_URL,
+      connections: config.DATABASE_CONNECTIONS,
+      applicationName: name,
+      newId,
+      log,
+    });
     stops.push(() => db.close());
     const health = await serveHealth({
       host: config.HOST,
@@ -135,14 +174,25 @@ export async function start<Variables extends TObject>(definition: ServiceDefini
       readiness: () => [...waitingFor],
     });
     stops.push(() => health.close());
-    await untilAvailable(() => migrate({ service: name, ownerUrl: config.OWNER_DATABASE_URL, folder: new URL("migrations/", root), log }), {
+    await untilAvailable(
+      () => migrate({ service: name, ownerUrl: config.OWNER_DATABASE_URL, folder: new URL("migrations/", root), log }),
+      {
+        log,
+        what: "migration",
+        signal: aborted.signal,
+      },
+    );
+    const eventLog = (
+      options.eventLog ??
+      ((context) =>
+        postgresEventLog({ pool: context.db.pool, url: context.databaseUrl, service: context.service, log }))
+    )({ db, log, service: name, databaseUrl: config.DATABASE_URL });
+    stops.push(() => eventLog.close());
+    await untilAvailable(() => eventLog.ensureTopics([{ topic: name, partitions: defaultPartitions }]), {
       log,
-      what: "migration",
+      what: "event log",
       signal: aborted.signal,
     });
-    const eventLog = (options.eventLog ?? ((context) => postgresEventLog({ pool: context.db.pool, url: context.databaseUrl, service: context.service, log })))({ db, log, service: name, databaseUrl: config.DATABASE_URL });
-    stops.push(() => eventLog.close());
-    await untilAvailable(() => eventLog.ensureTopics([{ topic: name, partitions: defaultPartitions }]), { log, what: "event log", signal: aborted.signal });
 
     const tokens = createTokenVerifier({ jwksFile: config.JWKS_FILE, log });
     const relay = createRelay({ topic: name, db, eventLog, log, metrics });
@@ -150,7 +200,12 @@ export async function start<Variables extends TObject>(definition: ServiceDefini
     const parts = definition.wire({ config, db, log, metrics, newId, tokens });
     const consumer = createConsumer({ group: name, handlers: parts.handlers ?? [], db, eventLog, newId, log, metrics });
     const operations = operationsResolvers(name, { db, consumer, republish: parts.republish });
-    const app = fastify({ logger: false, bodyLimit: 256 * 1024, keepAliveTimeout: 75_000, forceCloseConnections: "idle" });
+    const app = fastify({
+      logger: false,
+      bodyLimit: 256 * 1024,
+      keepAliveTimeout: 75_000,
+      forceCloseConnections: "idle",
+    });
     await parts.routes?.(app);
     const server = await serveSubgraph(app, {
       sdl: subgraphSdl(name, await readFile(new URL("schema.graphql", root), "utf8")),
@@ -178,7 +233,12 @@ export async function start<Variables extends TObject>(definition: ServiceDefini
 }
 
 function mergeResolvers(first: ResolverMap, second: ResolverMap): ResolverMap {
-  return { ...first, ...second, Query: { ...first["Query"], ...second["Query"] }, Mutation: { ...first["Mutation"], ...second["Mutation"] } };
+  return {
+    ...first,
+    ...second,
+    Query: { ...first["Query"], ...second["Query"] },
+    Mutation: { ...first["Mutation"], ...second["Mutation"] },
+  };
 }
 
 async function withGrace(work: Promise<unknown>, graceMs: number): Promise<void> {

@@ -16,7 +16,12 @@ export interface PollingWorker extends Worker {
  * Runs `round` when nudged and every `intervalMs`, one round at a time, and again at once while a round says that there
  * is more. A round that throws is logged and tried again after the interval.
  */
-export function pollingWorker(options: { name: string; intervalMs: number; log: Logger; round: () => Promise<boolean | void> }): PollingWorker {
+export function pollingWorker(options: {
+  name: string;
+  intervalMs: number;
+  log: Logger;
+  round: () => Promise<boolean | void>;
+}): PollingWorker {
   let stopped = false;
   let wanted = false;
   let running: Promise<void> | undefined;

@@ -1,0 +1,125 @@
+import type { Database } from "./database.ts";
+import type { EventLog } from "./eventlog.ts";
+import type { Logger } from "./logger.ts";
+import type { Metrics } from "./metrics.ts";
+import { statement } from "./statement.ts";
+
+const snapshotBounds = statement<{ oldest: number; next: number }>(
+  "outboxSnapshot",
+  `SELECT pg_snapshot_xmin(s)::text::bigint AS oldest, pg_snapshot_xmax(s)::text::bigint AS next FROM pg_current_snapshot() s`,
+);
+
+const batch = 500;
+const sweepMs = 1_000;
+
+export interface Relay {
+  start(): void;
+  /** Looks at the outbox soon; cheap to call often. */
+  nudge(): void;
+  /** Lets the running batch end. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Moves events from the outbox to the log, one batch in flight: nudged after commits, swept each second for what a crash
+ * left. It never gives up: while the log is away it tries again with 0.3 to 30 s between.
+ */
+export function createRelay(options: {
+  topic: string;
+  db: Database;
+  eventLog: EventLog;
+  log: Logger;
+  metrics: Metrics;
+}): Relay {
+  const { topic, db, eventLog, log } = options;
+  const published = options.metrics.counter(
+    "crowdcrunch_outbox_published_total",
+    "Events moved from the outbox to the log",
+  );
+  const failures = options.metrics.counter(
+    "crowdcrunch_outbox_failures_total",
+    "Batches that the event log did not take",
+  );
+  let stopped = false;
+  let wanted = false;
+  let running: Promise<void> | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let backoffMs = 0;
+  let paused = false;
+  // Rows below the floor are gone for good: everything that could still have committed below it has ended. Without it
+  // each poll walks over the dead index entries that a forgotten open transaction keeps from being removed.
+  let floor = 0;
+  let highest = 0;
+  let mark: { highest: number; next: number } | undefined;
+
+  async function drain(): Promise<void> {
+    for (;;) {
+      const { moved, lastId } = await eventLog.relay({ topic, floor, limit: batch });
+      if (moved > 0) published.inc(moved);
+      highest = Math.max(highest, lastId);
+      if (moved < batch) return;
+    }
+  }
+
+  async function raiseFloor(): Promise<void> {
+    if (highest < floor) return;
+    const bounds = await db.one(snapshotBounds);
+    if (!bounds) return;
+    const reached = mark && bounds.oldest >= mark.next ? mark.highest + 1 : undefined;
+    if (mark === undefined || reached !== undefined) mark = { highest, next: bounds.next };
+    if (reached === undefined) return;
+    await drain();
+    floor = reached;
+  }
+
+  async function work(): Promise<void> {
+    while (wanted && !stopped) {
+      wanted = false;
+      try {
+        await drain();
+        backoffMs = 0;
+      } catch (error) {
+        failures.inc();
+        backoffMs = Math.min(Math.max(backoffMs * 2, 300), 30_000);
+        paused = true;
+        log.warn({ error: (error as Error).message, retryInMs: backoffMs }, "events wait in the outbox");
+        schedule(backoffMs);
+        return;
+      }
+    }
+  }
+
+  function nudge(): void {
+    wanted = true;
+    if (stopped || running || paused) return;
+    running = work().finally(() => {
+      running = undefined;
+      if (wanted) nudge();
+    });
+  }
+
+  function schedule(afterMs: number): void {
+    clearTimeout(timer);
+    if (stopped) return;
+    timer = setTimeout(() => {
+      paused = false;
+      nudge();
+      void (running ?? Promise.resolve())
+        .then(() => (paused ? undefined : raiseFloor()))
+        .catch((error: Error) => log.debug({ error: error.message }, "the outbox floor stays"))
+        .finally(() => {
+          if (!paused) schedule(sweepMs);
+        });
+    }, afterMs);
+  }
+
+  return {
+    start: () => schedule(0),
+    nudge,
+    async stop() {
+      stopped = true;
+      clearTimeout(timer);
+      await running;
+    },
+  };
+}

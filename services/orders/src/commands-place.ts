@@ -1,0 +1,158 @@
+import type { PostalAddress } from "@crowdcrunch/events/contract";
+import type { Database } from "@crowdcrunch/kit/database";
+import { forbidden, invalid, notFound, problem } from "@crowdcrunch/kit/errors";
+import { idempotentWithResult, requireUuid } from "@crowdcrunch/kit/idempotency";
+import { isStaff } from "@crowdcrunch/kit/identity";
+import type { Viewer } from "@crowdcrunch/kit/identity";
+import { signOrderLink } from "@crowdcrunch/kit/order-link";
+import { requireAddress } from "@crowdcrunch/kit/postal-address";
+import type { PostalAddressInput } from "@crowdcrunch/kit/postal-address";
+import { readableNumber } from "@crowdcrunch/kit/readable-number";
+import type { Quotes } from "./commands-quote.ts";
+import { noShipping } from "./commands-quote.ts";
+import type { Order } from "./order.ts";
+import { actorOf, noEffects } from "./order.ts";
+import type { LineInput } from "./placing.ts";
+import { checkedEmail, place, requireLines } from "./placing.ts";
+import { createOrders, saveEffects } from "./store.ts";
+import { takeCoupon } from "./store-catalogue.ts";
+import type { Lists } from "./store-lists.ts";
+
+export interface PlaceOrderInput {
+  idempotencyKey: string;
+  cartId?: string | null;
+  lines: LineInput[];
+  email?: string | null;
+  currency: string;
+  shipTo?: PostalAddressInput | null;
+  billTo?: PostalAddressInput | null;
+  shippingMethod: string;
+  couponCode?: string | null;
+  paymentMethod?: { token: string } | null;
+  expectedTotalMinor?: number | null;
+  customerId?: string | null;
+  externalReference?: string | null;
+}
+
+export interface PlacingContext {
+  db: Database;
+  newId: () => string;
+  quotes: Quotes;
+  lists: Lists;
+  config: { PAYMENT_DEADLINE_SECONDS: number; ORDER_LINK_SECRET: string; ORDER_LINK_DAYS: number };
+}
+
+/** How orders come to be. */
+export function createPlacing({ db, newId, quotes, lists, config }: PlacingContext) {
+  /** A guest's way back to the order, for mails and pages. */
+  function orderToken(order: Order): string {
+    const expiresAt = new Date(order.placedAt.getTime() + config.ORDER_LINK_DAYS * 86_400_000);
+    return signOrderLink(config.ORDER_LINK_SECRET, { orderId: order.id, customerId: order.customerId, expiresAt });
+  }
+
+  return {
+    /** Places an order at PENDING; the same key answers with the same order. */
+    async placeOrder(viewer: Viewer, input: PlaceOrderInput): Promise<{ order: Order; orderToken: string }> {
+      const key = requireUuid(input.idempotencyKey, "idempotencyKey");
+      const staff = isStaff(viewer);
+      if (viewer.orderScope !== undefined) throw forbidden("This link is for one order only.");
+      if (
+        !staff &&
+        (input.customerId != null ||
+          input.externalReference != null ||
+          input.lines.some((line) => line.agreedUnitMinor != null))
+      ) {
+        throw forbidden("Only staff may order for somebody else, agree prices and give references.");
+      }
+      requireLines(input.lines);
+      const lines = input.lines.map((line, index) => ({
+        ...line,
+        skuId: requireUuid(line.skuId, `lines[${index}].skuId`),
+      }));
+      const email = checkedEmail(input.email);
+      const shipTo = input.shipTo ? requireAddress(input.shipTo, "shipTo") : null;
+      const billTo = input.billTo ? requireAddress(input.billTo, "billTo") : null;
+      const customerId = input.customerId == null ? viewer.sub : requireUuid(input.customerId, "customerId");
+      if (input.shippingMethod === noShipping && !staff)
+        throw invalid("shippingMethod", "Choose one of shippingMethods.");
+      const { price, coupon } = await quotes.priceOrder(
+        {
+          lines,
+          currency: input.currency,
+          couponCode: input.couponCode ?? null,
+          countryCode: shipTo?.countryCode ?? billTo?.countryCode ?? null,
+          shippingMethod: input.shippingMethod,
+        },
+        input.expectedTotalMinor ?? null,
+      );
+      requireContacts({ price, email, shipTo, staff, guest: viewer.roles.includes("GUEST") });
+      if (price.totals.totalMinor > 0 && !input.paymentMethod?.token)
+        throw invalid("paymentMethod", "An order with something to pay needs a payment method.");
+      if ((input.paymentMethod?.token.length ?? 0) > 512)
+        throw invalid("paymentMethod.token", "This is not a token of the payment provider.");
+
+      const effects = noEffects(newId);
+      const order = place(
+        {
+          id: newId(),
+          number: readableNumber(),
+          kind: "SALE",
+          customerId,
+          email,
+          currency: input.currency,
+          shipTo,
+          shippingMethod: input.shippingMethod,
+          couponCode: coupon?.code ?? null,
+          cartId: input.cartId == null ? null : requireUuid(input.cartId, "cartId"),
+          paymentToken: input.paymentMethod?.token ?? null,
+          exchangeId: null,
+          replacesOrderId: null,
+          returnId: null,
+          price,
+          actor: actorOf(viewer),
+        },
+        effects,
+      );
+      const { idempotencyKey: _, ...request } = input;
+      const call = { principal: viewer.sub, operation: "placeOrder", key, request };
+      const stored = await db.transaction((tx) =>
+        idempotentWithResult(tx, call, { orderId: order.id }, async () => {
+          if (coupon && !(await takeCoupon(tx, coupon.code)))
+            throw problem("CouponRejected", "This coupon has been used up.", { reason: "USED_UP" });
+          await createOrders(tx, [
+            {
+              order,
+              billTo,
+              externalReference: input.externalReference ?? null,
+              placedBy: viewer.sub,
+              idempotencyKey: key,
+              deadlineSeconds: config.PAYMENT_DEADLINE_SECONDS,
+            },
+          ]);
+          await saveEffects(tx, effects);
+        }),
+      );
+      const placed = stored.orderId === order.id ? order : (await lists.ordersById([stored.orderId]))[0];
+      if (!placed) throw notFound("There is no such order.");
+      return { order: placed, orderToken: orderToken(placed) };
+    },
+  };
+}
+
+export type PlacingCommands = ReturnType<typeof createPlacing>;
+
+function requireContacts(given: {
+  price: { lines: { digital: boolean }[] };
+  email: string | null;
+  shipTo: PostalAddress | null;
+  staff: boolean;
+  guest: boolean;
+}): void {
+  const { lines } = given.price;
+  if (!given.shipTo && lines.some((line) => !line.digital))
+    throw invalid("shipTo", "An order with goods to send needs an address.");
+  if (given.email === null && lines.some((line) => line.digital))
+    throw invalid("email", "Digital goods are sent by e-mail: an address is needed.");
+  if (given.email === null && given.guest && !given.staff)
+    throw invalid("email", "An order without an account needs an e-mail address.");
+}

@@ -1,0 +1,4 @@
+import { run } from "@crowdcrunch/kit/service";
+import { orders } from "./service.ts";
+
+await run(orders);
