@@ -77,7 +77,7 @@ export function joinGroup(control: Control, subscription: Subscription, settings
       last.map((event) => event.topic),
       last.map((event) => event.partition),
       last.map((event) => event.epoch),
-      last.map((event) => event.offset + 2),
+      last.map((event) => event.offset + 1),
     ]);
     const lost = last.length - (result?.partitions ?? 0);
     if (lost > 0)
