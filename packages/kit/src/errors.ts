@@ -73,8 +73,10 @@ const codesOfProblems: Record<string, string> = {
 
 /** The one mapping of thrown errors to GraphQL errors. What nobody expected is hidden, and `report`ed. */
 export function toGraphQLError(error: unknown, report: (error: unknown) => void): GraphQLError {
-  if (error instanceof GraphQLError && !error.originalError) return error;
-  const cause = error instanceof GraphQLError ? error.originalError : error;
+  let cause = error;
+  while (cause instanceof GraphQLError && cause.originalError) cause = cause.originalError;
+  // GraphQL's own findings about the request are for the caller.
+  if (cause instanceof GraphQLError) return cause;
   if (cause instanceof Problem) {
     const code =
       codesOfProblems[cause.typename] ?? cause.typename.replaceAll(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase();
@@ -87,6 +89,9 @@ export function toGraphQLError(error: unknown, report: (error: unknown) => void)
     };
     return new GraphQLError(cause.message, { extensions });
   }
+  if (isMalformed(cause)) {
+    return new GraphQLError("A value is malformed or out of range.", { extensions: { code: "BAD_USER_INPUT" } });
+  }
   if (isUnavailable(cause)) {
     report(cause);
     return new GraphQLError("The service cannot answer now; try again.", {
@@ -95,6 +100,11 @@ export function toGraphQLError(error: unknown, report: (error: unknown) => void)
   }
   report(cause);
   return new GraphQLError("Something went wrong.", { extensions: { code: "INTERNAL_SERVER_ERROR" } });
+}
+
+/** A text that is no UUID or number, or a number beyond the column's range: refused by the database before it did anything. */
+function isMalformed(error: unknown): boolean {
+  return ["22P02", "22003", "22007", "22008", "22021"].includes((error as { code?: string }).code ?? "");
 }
 
 const transientStates = new Set([

@@ -58,16 +58,13 @@ export async function serveSubgraph(
     stopOnTerminationSignals: false,
     includeStacktraceInErrorResponses: false,
     formatError(formatted, error) {
-      const code = formatted.extensions?.["code"];
-      // Errors that GraphQL itself found in the request are for the caller.
-      if (typeof code === "string" && code.startsWith("GRAPHQL_")) return formatted;
       const mapped = toGraphQLError(error, (cause) =>
         options.log.error(
           { error: (cause as Error)?.stack ?? String(cause), path: formatted.path },
           "a request failed",
         ),
       );
-      return { ...formatted, message: mapped.message, extensions: mapped.extensions };
+      return { ...formatted, message: mapped.message, extensions: { ...formatted.extensions, ...mapped.extensions } };
     },
     plugins: [fastifyApolloDrainPlugin(app)],
   });

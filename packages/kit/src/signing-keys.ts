@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { SignJWT, exportJWK, generateKeyPair, importJWK } from "jose";
+import { SignJWT, exportJWK, generateKeyPair } from "jose";
 import type { JSONWebKeySet, JWK } from "jose";
 import { tokenAlgorithm, tokenAudience, tokenIssuer, tokenLifetimeSeconds } from "./identity.ts";
 import type { Role } from "./identity.ts";
@@ -50,6 +50,6 @@ export async function signAccessToken(privateKey: JWK, claims: AccessTokenClaims
     .setIssuer(tokenIssuer)
     .setAudience(tokenAudience)
     .setExpirationTime(exp)
-    .sign(await importJWK(privateKey, tokenAlgorithm));
+    .sign(privateKey);
   return { token, expiresAt: new Date(exp * 1_000) };
 }

@@ -4,7 +4,7 @@ import type { Control } from "./control.ts";
 import { eventColumns, groupChannel, toEvent, topicChannel } from "./records.ts";
 import type { EventRow } from "./records.ts";
 import { interleave, seededRandom } from "./shuffle.ts";
-import { backoffMs, createSleeper } from "./waiting.ts";
+import { backoffMs, createSleeper, reconnectMs } from "./waiting.ts";
 import type { Backoff } from "./waiting.ts";
 
 const poll = {
@@ -100,30 +100,38 @@ export function joinGroup(control: Control, subscription: Subscription, settings
   }
 
   async function run(): Promise<void> {
-    let failures = 0;
     let committed = Promise.resolve();
+    let outages = 0;
+    let failures = 0;
     while (!stopped) {
+      let batch: Delivery[];
       try {
         // The commit goes ahead on the same connection, so that the poll sees it without waiting for its answer.
-        const [batch] = await Promise.all([nextBatch(), committed]);
-        committed = Promise.resolve();
+        [batch] = await Promise.all([nextBatch(), committed]);
+        outages = 0;
         progressMs = performance.now();
-        if (batch.length === 0) {
-          failures = 0;
-          await sleeper.sleep(settings.pollMs, () => stopped || events || rebalance);
-        } else if (!stopped) {
-          await handle(batch);
-          committed = commitBehind(batch);
-          committed.catch(() => {});
-          progressMs = performance.now();
-          failures = 0;
-        }
       } catch (error) {
         committed = Promise.resolve();
         rebalance = true;
-        failures++;
         onError(error);
-        await backOff(backoffMs(settings.backoff, failures));
+        await backOff(reconnectMs(settings.backoff, ++outages));
+        continue;
+      }
+      committed = Promise.resolve();
+      if (stopped) break;
+      if (batch.length === 0) {
+        await sleeper.sleep(settings.pollMs, () => stopped || events || rebalance);
+        continue;
+      }
+      try {
+        await handle(batch);
+        failures = 0;
+        progressMs = performance.now();
+        committed = commitBehind(batch);
+        committed.catch(() => {});
+      } catch (error) {
+        onError(error);
+        await backOff(backoffMs(settings.backoff, ++failures));
       }
     }
     await committed.catch(onError);

@@ -3,7 +3,7 @@ import type { Logger } from "../logger.ts";
 import type { Control } from "./control.ts";
 import { eventColumns, toEvent, topicChannel } from "./records.ts";
 import type { EventRow } from "./records.ts";
-import { backoffMs, createSleeper } from "./waiting.ts";
+import { createSleeper, reconnectMs } from "./waiting.ts";
 import type { Backoff } from "./waiting.ts";
 
 interface Position {
@@ -108,7 +108,7 @@ export async function startTail(
       } catch (error) {
         failures++;
         gap ??= (error as Error).message;
-        await sleeper.sleep(backoffMs(settings.backoff, failures), () => stopped);
+        await sleeper.sleep(reconnectMs(settings.backoff, failures), () => stopped);
       }
     }
   }

@@ -398,11 +398,13 @@ export function describeEventLog(name: string, create: () => Promise<EventLogWor
         const gateway = await world.open("gateway");
         const one = reader();
         await gateway.tail({ topics: orders, ...one });
+        await log.append("orders", [record("before", 1)]);
+        await eventually(() => expect(one.events).toHaveLength(1));
         world.cut(gateway);
         await eventually(() => expect(one.gaps.length).toBeGreaterThan(0));
         const after = records(5, 1);
         await log.append("orders", after);
-        await eventually(() => expect(ids(one.events)).toEqual(ids(after)));
+        await eventually(() => expect(ids(one.events.slice(1))).toEqual(ids(after)));
       });
     });
 
