@@ -16,7 +16,9 @@ test("a full disk and a folder without rights are each a sentence", () => {
   expect(() => checkFolder(join(folder, "var"))).not.toThrow();
   // Root may write everywhere, but nobody below a file.
   writeFileSync(join(folder, "file"), "");
-  expect(() => checkFolder(join(folder, "file/var"))).toThrow(/^The folder .* cannot be written \(ENOTDIR.*CROWDCRUNCH_VAR/);
+  expect(() => checkFolder(join(folder, "file/var"))).toThrow(
+    /^The folder .* cannot be written \(ENOTDIR.*CROWDCRUNCH_VAR/,
+  );
   rmSync(folder, { recursive: true });
 });
 

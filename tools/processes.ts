@@ -98,8 +98,12 @@ function ownVariables(shop: ShopAddresses): Record<string, Record<string, string
     customers: { ...mail, ...orderLinks },
     orders: orderLinks,
     payments: { PROVIDER_URL: shop.url(provider), ...providerSecrets },
-    fulfillment: { ...mail, ...orderLinks },
-    provider: { PROVIDER_WEBHOOK_URL: `${shop.url(gateway)}/hooks/payments`, ...providerSecrets },
+    fulfillment: { ...mail, DOWNLOAD_SECRET: secrets.downloadSecret },
+    provider: {
+      PROVIDER_WEBHOOK_URL: `${shop.url(gateway)}/hooks/payments`,
+      PROVIDER_PUBLIC_URL: shop.url(provider),
+      ...providerSecrets,
+    },
     gateway: Object.fromEntries(services.map((service) => [`${service.name.toUpperCase()}_URL`, shop.url(service)])),
   };
 }

@@ -14,6 +14,8 @@ export interface Secrets {
   orderLinkSecret: string;
   /** What the refresh cookies of guests are signed with. */
   guestCookieSecret: string;
+  /** What the links to digital goods are signed with. */
+  downloadSecret: string;
 }
 
 /** Files of the keys for access tokens: the private one is for users alone. */
@@ -37,6 +39,7 @@ export async function ensureSecrets(varDir: string, roles: string[]): Promise<Se
     webhookSecret: known.webhookSecret ?? newSecret(),
     orderLinkSecret: known.orderLinkSecret ?? newSecret(),
     guestCookieSecret: known.guestCookieSecret ?? newSecret(),
+    downloadSecret: known.downloadSecret ?? newSecret(),
   };
   writePrivate(file, { ...secrets, passwords: { ...known.passwords, ...secrets.passwords } });
   await ensureSigningKey(varDir);

@@ -1,7 +1,8 @@
 /** The whole shop as separate processes: for `make up` and, with a folder and ports of its own, for tests. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { checkNoneRuns, startSupervisor, stopLeftovers, stopSupervisor, untilReady } from "./control.ts";
 import type { Readiness } from "./control.ts";
 import { Problem } from "./environment.ts";
@@ -66,7 +67,7 @@ export async function startShop(options: ShopOptions): Promise<RunningShop> {
   await startSupervisor(plan, { lifeline: options.lifeline ?? true });
   const timeoutMs = options.timeoutMs ?? 120_000;
   await untilReady(plan, { timeoutMs, ...(options.progress ? { progress: options.progress } : {}) });
-  if (options.seed) seed(options, say);
+  if (options.seed) await seedOnce(options, say);
 
   const stateOf = (name: string) => readState(options.varDir)?.processes.find((process_) => process_.name === name);
   const pidOf = (name: string) => {
@@ -109,13 +110,14 @@ function narrowed(plan: Plan, { processes, env = {} }: ShopOptions): Plan {
   };
 }
 
-/** The starter catalogue is loaded once; the program sees for itself whether it has been. */
-function seed({ varDir, portOffset }: ShopPlace, say: (sentence: string) => void): void {
+/** Loads the starter catalogue; its program sees for itself whether this shop has it. Throws a Problem where it fails. */
+export async function seedOnce({ varDir, portOffset }: ShopPlace, say: (sentence: string) => void): Promise<void> {
   const program = join(repositoryRoot, "tools/seed.ts");
   if (!existsSync(program)) return say("There is no starter catalogue yet (tools/seed.ts).");
-  const { status } = spawnSync(process.execPath, [program], {
+  const child = spawn(process.execPath, [program], {
     stdio: "inherit",
     env: { ...process.env, CROWDCRUNCH_VAR: varDir, PORT_OFFSET: String(portOffset) },
   });
-  if (status !== 0) throw new Problem("The shop runs, but its starter catalogue could not be loaded (see above).");
+  const [code] = (await once(child, "exit")) as [number | null];
+  if (code !== 0) throw new Problem("The shop runs, but its starter catalogue could not be loaded (see above).");
 }
