@@ -40,6 +40,7 @@ export async function ensureSecrets(varDir: string, roles: string[]): Promise<Se
     orderLinkSecret: known.orderLinkSecret ?? newSecret(),
     guestCookieSecret: known.guestCookieSecret ?? newSecret(),
     downloadSecret: known.downloadSecret ?? newSecret(),
+    downloadSecret: known.downloadSecret ?? newSecret(),
   };
   writePrivate(file, { ...secrets, passwords: { ...known.passwords, ...secrets.passwords } });
   await ensureSigningKey(varDir);

@@ -1,4 +1,5 @@
 import { readFile, stat } from "node:fs/promises";
+import type { Actor } from "@crowdcrunch/events/vocabulary";
 import { createLocalJWKSet, errors, jwtVerify } from "jose";
 import type { JSONWebKeySet } from "jose";
 import { LRUCache } from "lru-cache";
@@ -128,4 +129,11 @@ export function requireOwner(viewer: Viewer | null, customerId: string, orderId?
   const { sub, orderScope } = requireViewer(viewer);
   if (sub !== customerId) throw notFound();
   if (orderScope !== undefined && orderScope !== orderId) throw forbidden("This link is for one order only.");
+}
+
+const rolesByWeight = ["ADMIN", "STAFF", "SHOPPER", "GUEST"] as const;
+
+/** Who acts, as events and timelines name them: the person and the weightiest of the roles. */
+export function actorOf(viewer: Viewer): Actor {
+  return { id: viewer.sub, role: rolesByWeight.find((role) => viewer.roles.includes(role)) ?? "GUEST" };
 }
