@@ -12,8 +12,14 @@ export interface GatewayContext {
   deadlineMs: number;
   /** Cookies that `users` sets. */
   setCookies: string[];
-  /** For the metrics: the kind of operation, and the first error's code. */
+  outcome: Outcome;
+}
+
+/** For the metrics. An object of its own, because Apollo Server copies the context before it runs. */
+export interface Outcome {
+  /** query, mutation, or none where it did not come so far. */
   operation: string;
+  /** The first error's code, or OK. */
   code: string;
 }
 

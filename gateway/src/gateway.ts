@@ -9,6 +9,7 @@ import { createLogger } from "@crowdcrunch/kit/logger";
 import type { Logger } from "@crowdcrunch/kit/logger";
 import { createMetrics } from "@crowdcrunch/kit/metrics";
 import { fastify } from "fastify";
+import type { FastifyInstance } from "fastify";
 import { gatewayVariables, serviceOrigins, services } from "./config.ts";
 import type { GatewayConfig, ServiceName } from "./config.ts";
 import { allowOrigins } from "./cors.ts";
@@ -92,7 +93,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     await servePassThrough(app, { upstreams, budgetMs: config.REQUEST_BUDGET_MS, log });
     await denyList.start();
     const url = await app.listen({ host: config.HOST, port: config.PORT });
-    stops.push(() => withGrace(app.close(), config.SHUTDOWN_GRACE_MS, () => app.server.closeAllConnections()));
+    stops.push(() => close(app, config.SHUTDOWN_GRACE_MS));
     waitingFor.delete("graph");
     log.info({ url }, "ready");
     return { name, url, healthUrl: health.listeningOrigin, stop };
@@ -125,8 +126,15 @@ function openUpstreams(config: GatewayConfig): Record<ServiceName, Upstream> {
   >;
 }
 
-async function withGrace(work: Promise<unknown>, graceMs: number, cut: () => void): Promise<void> {
-  const timer = setTimeout(cut, graceMs);
-  await work;
-  clearTimeout(timer);
+/** Lets what runs end; kept connections are closed when they are idle, and all of them when the time is over. */
+async function close(app: FastifyInstance, graceMs: number): Promise<void> {
+  // A connection whose request ends from now on would else be kept for the next one.
+  const idle = setInterval(() => app.server.closeIdleConnections(), 50);
+  const timer = setTimeout(() => app.server.closeAllConnections(), graceMs);
+  try {
+    await app.close();
+  } finally {
+    clearInterval(idle);
+    clearTimeout(timer);
+  }
 }

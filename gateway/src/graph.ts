@@ -1,9 +1,11 @@
 import { ApolloGateway } from "@apollo/gateway";
 import { ApolloServer, HeaderMap } from "@apollo/server";
 import type { ApolloServerPlugin } from "@apollo/server";
-import { ApolloServerPluginCacheControlDisabled } from "@apollo/server/plugin/disabled";
-import { ApolloServerPluginLandingPageDisabled } from "@apollo/server/plugin/disabled";
-import { ApolloServerPluginUsageReportingDisabled } from "@apollo/server/plugin/disabled";
+import {
+  ApolloServerPluginCacheControlDisabled,
+  ApolloServerPluginLandingPageDisabled,
+  ApolloServerPluginUsageReportingDisabled,
+} from "@apollo/server/plugin/disabled";
 import { setLibraryVariable } from "@crowdcrunch/kit/config";
 import type { Logger } from "@crowdcrunch/kit/logger";
 import type { Metrics } from "@crowdcrunch/kit/metrics";
@@ -67,7 +69,7 @@ export async function loadGraph(options: GraphOptions): Promise<Graph> {
       ApolloServerPluginCacheControlDisabled(),
       ApolloServerPluginLandingPageDisabled(),
       ApolloServerPluginUsageReportingDisabled(),
-      outcome,
+      noteOutcome,
     ],
   });
   await server.start();
@@ -76,13 +78,13 @@ export async function loadGraph(options: GraphOptions): Promise<Graph> {
 }
 
 /** Notes for the metrics what was asked and how it ended. */
-const outcome: ApolloServerPlugin<GatewayContext> = {
+const noteOutcome: ApolloServerPlugin<GatewayContext> = {
   async requestDidStart() {
     return {
       async willSendResponse({ operation, contextValue, response }) {
-        if (operation) contextValue.operation = operation.operation;
+        if (operation) contextValue.outcome.operation = operation.operation;
         const errors = response.body.kind === "single" ? response.body.singleResult.errors : undefined;
-        if (errors?.[0]) contextValue.code = String(errors[0].extensions?.["code"] ?? "UNKNOWN");
+        if (errors?.[0]) contextValue.outcome.code = String(errors[0].extensions?.["code"] ?? "UNKNOWN");
       },
     };
   },

@@ -4,7 +4,7 @@ import type { Logger } from "@crowdcrunch/kit/logger";
 import type { Metrics } from "@crowdcrunch/kit/metrics";
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { forwardedHeaders, requestIdOf } from "./context.ts";
-import type { GatewayContext } from "./context.ts";
+import type { GatewayContext, Outcome } from "./context.ts";
 import type { DenyList } from "./deny-list.ts";
 import { refusal } from "./errors.ts";
 import { apolloHeaders } from "./graph.ts";
@@ -43,6 +43,7 @@ export function serveGraph(app: FastifyInstance, options: GraphHttpOptions): voi
     const startedMs = performance.now();
     const { headers } = request;
     const requestId = requestIdOf(headers["x-request-id"]);
+    const outcome: Outcome = { operation: "none", code: "OK" };
     const context: GatewayContext = {
       viewer: null,
       requestId,
@@ -50,8 +51,7 @@ export function serveGraph(app: FastifyInstance, options: GraphHttpOptions): voi
       cookie: headers.cookie,
       deadlineMs: startedMs + options.budgetMs,
       setCookies: [],
-      operation: "none",
-      code: "OK",
+      outcome,
     };
     try {
       context.viewer = await identify(headers.authorization);
@@ -66,8 +66,8 @@ export function serveGraph(app: FastifyInstance, options: GraphHttpOptions): voi
     } catch (error) {
       return refuse(reply, context, error);
     } finally {
-      total.inc({ operation: context.operation, code: context.code });
-      seconds.observe({ operation: context.operation }, (performance.now() - startedMs) / 1_000);
+      total.inc({ operation: outcome.operation, code: outcome.code });
+      seconds.observe({ operation: outcome.operation }, (performance.now() - startedMs) / 1_000);
     }
   }
 
@@ -92,10 +92,10 @@ export function serveGraph(app: FastifyInstance, options: GraphHttpOptions): voi
   function refuse(reply: FastifyReply, context: GatewayContext, error: unknown): FastifyReply {
     if (!(error instanceof CodedError)) {
       options.log.error({ requestId: context.requestId, error: (error as Error).stack }, "a request failed");
-      context.code = "INTERNAL_SERVER_ERROR";
-      return reply.code(500).send(refusal(context.code, "Something went wrong."));
+      context.outcome.code = "INTERNAL_SERVER_ERROR";
+      return reply.code(500).send(refusal(context.outcome.code, "Something went wrong."));
     }
-    context.code = error.code;
+    context.outcome.code = error.code;
     if (error.code === "UNAUTHENTICATED") reply.header("www-authenticate", "Bearer");
     return reply.code(statusOf(error.code)).send(refusal(error.code, error.message, error.retryAfterMs));
   }

@@ -6,6 +6,7 @@ export interface Upstream {
   pool: Pool;
   /** Sends a JSON body and collects the answer; rejects with an UpstreamError. */
   postJson(path: string, headers: string[], body: string, timeoutMs: number): Promise<UpstreamAnswer>;
+  /** Breaks off what still runs. */
   close(): Promise<void>;
 }
 
@@ -51,7 +52,7 @@ export function openUpstream(origin: string): Upstream {
       new Promise((resolve, reject) => {
         pool.dispatch({ path, method: "POST", headers, body }, collect(timeoutMs, resolve, reject));
       }),
-    close: () => pool.close(),
+    close: () => pool.destroy(),
   };
 }
 

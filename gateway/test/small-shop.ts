@@ -70,14 +70,21 @@ export interface SmallShop {
 
 const money = (amountMinor: number) => ({ amountMinor, currency: "GBP" });
 const lines = [1, 2].map((line) => ({ name: `Line ${line}`, quantity: line, sku: { id: `sku-${line}` } }));
-const order = (id: number) => ({ __typename: "Order", id: String(id), number: `N${id}`, total: money(1_000 + id), lines });
+const order = (id: number) => ({
+  __typename: "Order",
+  id: String(id),
+  number: `N${id}`,
+  total: money(1_000 + id),
+  lines,
+});
 const page = (first: number) => ({
   nodes: Array.from({ length: first }, (_, at) => order(at)),
   pageInfo: { hasNextPage: false, endCursor: null },
 });
 
 function resolversOf(service: SmallService, count: () => number): ResolverMap {
-  const got = (_: unknown, { header }: { header: string }, { request }: RequestContext) => request.headers[header] ?? null;
+  const got = (_: unknown, { header }: { header: string }, { request }: RequestContext) =>
+    request.headers[header] ?? null;
   const byService: Record<SmallService, ResolverMap> = {
     users: {
       Query: { me: () => ({ id: "u1", email: "ada@example.org" }), whatUsersGot: got },
@@ -87,7 +94,10 @@ function resolversOf(service: SmallService, count: () => number): ResolverMap {
           return "welcome";
         },
       },
-      User: { friend: () => ({ id: "u2", email: "grace@example.org" }), __resolveReference: ({ id }: { id: string }) => ({ id }) },
+      User: {
+        friend: () => ({ id: "u2", email: "grace@example.org" }),
+        __resolveReference: ({ id }: { id: string }) => ({ id }),
+      },
     },
     orders: {
       Query: {
@@ -97,7 +107,8 @@ function resolversOf(service: SmallService, count: () => number): ResolverMap {
           void context.reply.header("set-cookie", "stolen=1");
           return got(_, args, context);
         },
-        slow: (_: unknown, { ms }: { ms: number }) => new Promise((resolve) => setTimeout(() => resolve("at last"), ms)),
+        slow: (_: unknown, { ms }: { ms: number }) =>
+          new Promise((resolve) => setTimeout(() => resolve("at last"), ms)),
         broken: (_: unknown, { how }: { how: string }) => {
           if (how === "retryable") throw retryable("CATALOGUE_BEHIND", "The price is not known yet.", 250);
           if (how === "problem") throw invalid("lines[0].quantity", "It must be positive.");
@@ -111,7 +122,10 @@ function resolversOf(service: SmallService, count: () => number): ResolverMap {
         },
       },
       PlaceOrderResult: {},
-      User: { orders: (_: unknown, { first }: { first: number }) => page(first), __resolveReference: ({ id }: { id: string }) => ({ id }) },
+      User: {
+        orders: (_: unknown, { first }: { first: number }) => page(first),
+        __resolveReference: ({ id }: { id: string }) => ({ id }),
+      },
       Order: { __resolveReference: ({ id }: { id: string }) => order(Number(id)) },
     },
     inventory: {
@@ -127,7 +141,10 @@ async function sdlOf(service: SmallService): Promise<string> {
 }
 
 /** Serves one subgraph and, beside it, a page that says what it was asked. */
-export async function serveSmall(service: SmallService, options: { jwksFile: string; port?: number; count?: () => number }): Promise<FastifyInstance> {
+export async function serveSmall(
+  service: SmallService,
+  options: { jwksFile: string; port?: number; count?: () => number },
+): Promise<FastifyInstance> {
   const log = createLogger({ service, level: "silent" });
   const app = fastify({ logger: false, keepAliveTimeout: 75_000, forceCloseConnections: true });
   await serveSubgraph(app, {
@@ -138,7 +155,9 @@ export async function serveSmall(service: SmallService, options: { jwksFile: str
   });
   app.addContentTypeParser("*", { parseAs: "string" }, (_request, body, done) => done(null, body));
   app.all("/*", (request, reply) =>
-    reply.header("set-cookie", "stolen=1").send({ service, url: request.url, headers: request.headers, body: request.body ?? null }),
+    reply
+      .header("set-cookie", "stolen=1")
+      .send({ service, url: request.url, headers: request.headers, body: request.body ?? null }),
   );
   await app.listen({ host: "127.0.0.1", port: options.port ?? 0 });
   return app;
@@ -147,7 +166,11 @@ export async function serveSmall(service: SmallService, options: { jwksFile: str
 /** The composed graph of the three. */
 export async function composeSmall(): Promise<string> {
   const services = await Promise.all(
-    (Object.keys(schemas) as SmallService[]).map(async (name) => ({ name, url: `http://${name}/graphql`, typeDefs: parse(await sdlOf(name)) })),
+    (Object.keys(schemas) as SmallService[]).map(async (name) => ({
+      name,
+      url: `http://${name}/graphql`,
+      typeDefs: parse(await sdlOf(name)),
+    })),
   );
   const { supergraphSdl, errors } = composeServices(services);
   if (!supergraphSdl) throw new Error(errors?.join("\n"));
@@ -158,7 +181,10 @@ export async function startSmallShop(): Promise<SmallShop> {
   const folder = await mkdtemp(join(tmpdir(), "crowdcrunch-gateway-"));
   const jwksFile = join(folder, "jwks.json");
   const { privateKey, publicKey } = await generateKeyPair(tokenAlgorithm);
-  await writeFile(jwksFile, JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: "k1", alg: tokenAlgorithm }] }));
+  await writeFile(
+    jwksFile,
+    JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: "k1", alg: tokenAlgorithm }] }),
+  );
   let placed = 0;
   const count = () => ++placed;
   const apps = {
@@ -177,7 +203,15 @@ export async function startSmallShop(): Promise<SmallShop> {
     placed: () => placed,
     token(claims = {}, key = privateKey) {
       const now = Date.now() / 1_000;
-      const good = { sub: "u1", sid: "s1", roles: ["SHOPPER"], iss: tokenIssuer, aud: tokenAudience, iat: now, exp: now + 600 };
+      const good = {
+        sub: "u1",
+        sid: "s1",
+        roles: ["SHOPPER"],
+        iss: tokenIssuer,
+        aud: tokenAudience,
+        iat: now,
+        exp: now + 600,
+      };
       return new SignJWT({ ...good, ...claims }).setProtectedHeader({ alg: tokenAlgorithm, kid: "k1" }).sign(key);
     },
     async restart(service) {
