@@ -123,6 +123,7 @@ export async function postgresProcess(varDir: string, port: number): Promise<Pro
     shared_buffers: "128MB",
     log_line_prefix: "%m [%p] %q%u ",
     log_timezone: "UTC",
+    log_checkpoints: "off",
   };
   return {
     name: "postgres",

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { exportJWK, generateKeyPair } from "jose";
 
 export interface Secrets {
@@ -40,9 +41,9 @@ export async function ensureSecrets(varDir: string, roles: string[]): Promise<Se
     orderLinkSecret: known.orderLinkSecret ?? newSecret(),
     guestCookieSecret: known.guestCookieSecret ?? newSecret(),
     downloadSecret: known.downloadSecret ?? newSecret(),
-    downloadSecret: known.downloadSecret ?? newSecret(),
   };
-  writePrivate(file, { ...secrets, passwords: { ...known.passwords, ...secrets.passwords } });
+  const all = { ...secrets, passwords: { ...known.passwords, ...secrets.passwords } };
+  if (!isDeepStrictEqual(all, known)) writePrivate(file, all);
   await ensureSigningKey(varDir);
   return secrets;
 }

@@ -14,7 +14,10 @@ import { checkFolder, checkNode } from "./preflight.ts";
 import { gateway, shopAddresses, shopPlan } from "./processes.ts";
 import type { ShopAddresses } from "./processes.ts";
 import { repositoryRoot } from "./schemas.ts";
-import { readState } from "./supervisor-state.ts";
+import { isAlive, readState } from "./supervisor-state.ts";
+
+/** How long a shop may take to be ready, in ms, where nothing else is said. */
+const patienceMs = 120_000;
 
 export interface ShopOptions extends ShopPlace {
   /** Only these of the services, provider and gateway; Postgres always. All where not given. */
@@ -25,7 +28,7 @@ export interface ShopOptions extends ShopPlace {
   seed?: boolean;
   /** The shop stops when the calling process ends, however it ends. Default true; `make up` says false. */
   lifeline?: boolean;
-  /** How long it may take to be ready, in ms. Default 120000. */
+  /** How long it may take to be ready, in ms. */
   timeoutMs?: number;
   /** Told what goes on, in words. */
   say?: (sentence: string) => void;
@@ -65,11 +68,24 @@ export async function startShop(options: ShopOptions): Promise<RunningShop> {
   await preparePostgres(options.varDir, addresses.secrets.passwords["postgres"]!);
   const plan = narrowed(await shopPlan(addresses), options);
   await startSupervisor(plan, { lifeline: options.lifeline ?? true });
-  const timeoutMs = options.timeoutMs ?? 120_000;
-  await untilReady(plan, { timeoutMs, ...(options.progress ? { progress: options.progress } : {}) });
+  const { timeoutMs = patienceMs, progress } = options;
+  await untilReady(plan, { timeoutMs, ...(progress ? { progress } : {}) });
   if (options.seed) await seedOnce(options, say);
+  return handleOf(addresses, plan);
+}
 
-  const stateOf = (name: string) => readState(options.varDir)?.processes.find((process_) => process_.name === name);
+/** The shop that runs in this place; where none does, it is started as `make up` does, and stays. */
+export async function ensureShop(options: ShopOptions): Promise<RunningShop> {
+  const state = readState(options.varDir);
+  if (!state || !isAlive(state)) return startShop({ ...options, lifeline: false, seed: true });
+  const addresses = await shopAddresses(options);
+  const plan = await shopPlan(addresses);
+  await untilReady(plan, { timeoutMs: options.timeoutMs ?? patienceMs });
+  return handleOf(addresses, plan);
+}
+
+function handleOf(addresses: ShopAddresses, plan: Plan): RunningShop {
+  const stateOf = (name: string) => readState(plan.varDir)?.processes.find((process_) => process_.name === name);
   const pidOf = (name: string) => {
     const pid = stateOf(name)?.pid;
     if (pid === undefined) throw new Error(`${name} does not run`);
@@ -81,8 +97,8 @@ export async function startShop(options: ShopOptions): Promise<RunningShop> {
     pidOf,
     restartsOf: (name) => stateOf(name)?.restarts ?? 0,
     kill: (name) => void process.kill(pidOf(name), "SIGKILL"),
-    untilReady: (patienceMs = timeoutMs) => untilReady(plan, { timeoutMs: patienceMs }),
-    stop: () => stopShop(options).then(() => {}),
+    untilReady: (timeoutMs = patienceMs) => untilReady(plan, { timeoutMs }),
+    stop: () => stopShop(plan).then(() => {}),
   };
 }
 
