@@ -8,6 +8,7 @@ import { createTokenVerifier } from "@crowdcrunch/kit/identity";
 import { createLogger } from "@crowdcrunch/kit/logger";
 import type { Logger } from "@crowdcrunch/kit/logger";
 import { createMetrics } from "@crowdcrunch/kit/metrics";
+import type { Metrics } from "@crowdcrunch/kit/metrics";
 import { fastify } from "fastify";
 import type { FastifyInstance } from "fastify";
 import { gatewayVariables, serviceOrigins, services } from "./config.ts";
@@ -66,7 +67,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       readiness: () => [...waitingFor],
     });
     stops.push(() => health.close());
-    const eventLog = options.eventLog ?? openEventLog(config, log, stops);
+    const eventLog = options.eventLog ?? openEventLog(config, log, metrics, stops);
     const denyList = createDenyList({ eventLog, log });
     stops.push(() => denyList.stop());
     const upstreams = openUpstreams(config);
@@ -104,13 +105,19 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
 }
 
 /** The log in the database, on few connections: it is read along and nothing else. */
-function openEventLog(config: GatewayConfig, log: Logger, stops: (() => Promise<unknown>)[]): EventLog {
+function openEventLog(
+  config: GatewayConfig,
+  log: Logger,
+  metrics: Metrics,
+  stops: (() => Promise<unknown>)[],
+): EventLog {
   const db = openDatabase({
     url: config.DATABASE_URL,
     connections: 1,
     applicationName: name,
     newId: () => crypto.randomUUID(),
     log,
+    metrics,
   });
   stops.push(() => db.close());
   const eventLog = postgresEventLog({ pool: db.pool, url: config.DATABASE_URL, service: name, log });

@@ -1,8 +1,9 @@
-import { Pool, types } from "pg";
+import { Client, Pool, types } from "pg";
 import type { PoolClient, PoolConfig } from "pg";
 import type { EventToEmit } from "@crowdcrunch/events/contract";
 import { isUnavailable, retryable } from "./errors.ts";
 import type { Logger } from "./logger.ts";
+import type { Metrics } from "./metrics.ts";
 import { insertIntoOutbox } from "./outbox.ts";
 import type { Queryable, Statement } from "./statement.ts";
 
@@ -37,6 +38,7 @@ export interface DatabaseOptions {
   applicationName: string;
   newId: () => string;
   log: Logger;
+  metrics: Metrics;
 }
 
 const int8 = 20;
@@ -69,12 +71,20 @@ const retried = new Set(["40001", "40P01"]);
 
 /** Opens the service's pool. Nothing is connected before the first query. */
 export function openDatabase(options: DatabaseOptions): Database {
+  const statements = options.metrics.counter("crowdcrunch_sql_statements_total", "Statements sent to the database");
+  class CountingClient extends Client {
+    override query(...all: unknown[]): never {
+      statements.inc();
+      return (super.query as (...all: unknown[]) => unknown).apply(this, all) as never;
+    }
+  }
   const pool = new Pool({
     ...connectionSettings(options),
     max: options.connections ?? 6,
     pipeline: true,
+    Client: CountingClient,
     idleTimeoutMillis: 30_000,
-  } as PoolConfig);
+  } as unknown as PoolConfig);
   pool.on("error", (error) => options.log.warn({ error: error.message }, "an idle database connection failed"));
   const listeners: (() => void)[] = [];
 

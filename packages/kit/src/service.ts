@@ -165,6 +165,7 @@ export async function start<Variables extends TObject>(
       applicationName: name,
       newId,
       log,
+      metrics,
     });
     stops.push(() => db.close());
     const health = await serveHealth({

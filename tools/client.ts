@@ -1,0 +1,77 @@
+/** A client of the graph, for the programs that speak to a running shop: demo, bench, import, replay and tests. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { randomUUID } from "node:crypto";
+import { signAccessToken } from "@crowdcrunch/kit/signing-keys";
+import type { JWK } from "jose";
+import { Pool } from "undici";
+import { signingKeyFile } from "./secrets.ts";
+
+export interface GraphError {
+  message: string;
+  path?: (string | number)[];
+  extensions?: { code?: string; retryAfterMs?: number };
+}
+
+/** What the graph answered with errors; the message names the first. */
+export class GraphFailure extends Error {
+  override name = "GraphFailure";
+  errors: GraphError[];
+  constructor(operation: string, errors: GraphError[]) {
+    const [first] = errors;
+    super(`${operation}: ${first?.message ?? "no answer"} (${first?.extensions?.code ?? "no code"})`);
+    this.errors = errors;
+  }
+}
+
+export interface GraphClient {
+  /** The data of one operation. Throws GraphFailure when the graph answers with errors. */
+  ask<Data = any>(query: string, variables?: Record<string, unknown>, token?: string): Promise<Data>;
+  close(): Promise<void>;
+}
+
+/** Opens keep-alive connections to the graph. `connections` is how many requests may be under way at once. */
+export function openGraph(graphUrl: string, options: { connections?: number } = {}): GraphClient {
+  const { origin, pathname } = new URL(graphUrl);
+  const pool = new Pool(origin, { connections: options.connections ?? 4, pipelining: 1 });
+  return {
+    async ask(query, variables = {}, token) {
+      const { body, statusCode } = await pool.request({
+        method: "POST",
+        path: pathname,
+        headers: { "content-type": "application/json", ...(token ? { authorization: `Bearer ${token}` } : {}) },
+        body: JSON.stringify({ query, variables }),
+      });
+      const text = await body.text();
+      const operation = /(?:query|mutation)\s+(\w+)|\{\s*(\w+)/.exec(query);
+      const name = operation?.[1] ?? operation?.[2] ?? "operation";
+      if (!text.startsWith("{"))
+        throw new GraphFailure(name, [{ message: `HTTP ${statusCode}: ${text.slice(0, 200)}` }]);
+      const answer = JSON.parse(text) as { data?: unknown; errors?: GraphError[] };
+      if (answer.errors?.length || !answer.data) throw new GraphFailure(name, answer.errors ?? []);
+      return answer.data as never;
+    },
+    close: () => pool.close(),
+  };
+}
+
+/**
+ * An access token for whoever has the shop's secrets at hand: staff for imports and the like. It lives ten minutes; ask
+ * again for a longer run.
+ */
+export async function operatorToken(
+  varDir: string,
+  who: { sub?: string; roles?: ("STAFF" | "ADMIN" | "GUEST" | "SHOPPER")[] } = {},
+): Promise<string> {
+  const key = JSON.parse(await readFile(join(varDir, signingKeyFile), "utf8")) as JWK;
+  const { token } = await signAccessToken(key, {
+    sub: who.sub ?? operatorId,
+    sid: randomUUID(),
+    roles: who.roles ?? ["STAFF"],
+    issuedAt: new Date(),
+  });
+  return token;
+}
+
+/** Who acts in timelines and idempotency keys where an operator's program did. */
+const operatorId = "00000000-0000-7000-8000-00000000c0de";
