@@ -4,13 +4,17 @@ import { isEnumType, isInputObjectType, isInterfaceType, isIntrospectionType, is
 import type { GraphQLSchema } from "graphql";
 import { describe, expect, test } from "vitest";
 import { repositoryRoot, serviceNames } from "./schemas.ts";
-import { composeGraph, supergraphFile } from "./supergraph.ts";
+import { composeGraph, supergraphFile, supergraphText } from "./supergraph.ts";
 
 describe("the graph", () => {
   const composed = composeGraph();
 
   test("composes", () => {
     expect(composed.errors?.map((error) => error.message) ?? []).toEqual([]);
+  });
+
+  test("composes without hints: what several services declare is described by its owner alone, or alike", () => {
+    expect(supergraphText().hints).toEqual([]);
   });
 
   test("describes every type, field, argument, enum value and input field", () => {
