@@ -1,8 +1,9 @@
 /** `make up`: starts the shop in the background, waits until it is ready and prints its addresses. */
-import { main, shopPlace } from "./environment.ts";
+import { Problem, main, shopPlace } from "./environment.ts";
 import type { Readiness } from "./control.ts";
 import { gateway, postgres, provider, services } from "./processes.ts";
 import { startShop } from "./shop.ts";
+import { isAlive, readState } from "./supervisor-state.ts";
 
 const isTerminal = process.stdout.isTTY;
 
@@ -22,12 +23,11 @@ function progressPrinter(): (readiness: Readiness[]) => void {
 await main(async () => {
   const startedAt = performance.now();
   const place = shopPlace();
-  const shop = await startShop({
-    ...place,
-    lifeline: false,
-    seed: true,
-    say: console.log,
-    progress: progressPrinter(),
+  const options = { ...place, lifeline: false, seed: true, say: console.log, progress: progressPrinter() };
+  const shop = await startShop(options).catch((error: unknown) => {
+    const state = readState(place.varDir);
+    if (error instanceof Problem && state && isAlive(state)) error.message += "\n\nmake status · make logs · make down";
+    throw error;
   });
 
   const row = (name: string, address: string, more = "") =>
