@@ -57,11 +57,16 @@ async function startParts(shop: ShopAddresses, started: Stoppable[]): Promise<vo
     log: logOf(name, shop.varDir),
     processMetrics: name === gateway.name,
   });
-  const running = services.map(async ({ name }) => {
-    const module = (await import(`@crowdcrunch/${name}/service`)) as Record<string, ServiceDefinition>;
-    return start(module[name]!, options(name));
-  });
-  started.push(...(await Promise.all([...running, startProvider(options(provider.name))])));
+  const definitions = await Promise.all(
+    services.map(async ({ name }) => {
+      const module = (await import(`@crowdcrunch/${name}/service`)) as Record<string, ServiceDefinition>;
+      return module[name]!;
+    }),
+  );
+  await Promise.all([
+    ...definitions.map(async (definition) => started.push(await start(definition, options(definition.name)))),
+    startProvider(options(provider.name)).then((running) => started.push(running)),
+  ]);
   started.push(await startGateway(options(gateway.name)));
 }
 
@@ -118,7 +123,9 @@ await main(async () => {
     await seedOnce(place, console.log);
     console.log(`\nThe shop runs in this process: ${shop.url(gateway)}/ and /graphql. Ctrl-C stops it.\n`);
   } catch (error) {
+    console.error(error);
     await stop();
-    throw error;
+    // Parts that are still starting would wait for the database for ever.
+    process.exit(1);
   }
 });
