@@ -11,7 +11,12 @@ test.each([
 
 test.each([
   ...["", "ada", "ada@", "@example.com", "ada@localhost", "ada@example..com", "ada@-example.com", "a b@example.com"],
-  ...["ada@example.com\nBcc: all@example.com", "ada@example.com, bob@example.com", "<ada@example.com>", "ada@[127.0.0.1]"],
+  ...[
+    "ada@example.com\nBcc: all@example.com",
+    "ada@example.com, bob@example.com",
+    "<ada@example.com>",
+    "ada@[127.0.0.1]",
+  ],
   ...["ada\u0000@example.com", `${"a".repeat(65)}@example.com`, `ada@${"example.".repeat(40)}com`, "a@b@example.com"],
 ])("no mail goes to %j", (text) => expect(() => normalizeEmail(text)).toThrow(field("email")));
 

@@ -1,9 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { customerErased } from "@crowdcrunch/events/customers";
 import { emailVerificationRequested, guestClaimed, tokensRevoked, userRegistered } from "@crowdcrunch/events/users";
+import { openDatabase } from "@crowdcrunch/kit/database";
+import { createLogger } from "@crowdcrunch/kit/logger";
+import { createMetrics } from "@crowdcrunch/kit/metrics";
 import { signOrderLink } from "@crowdcrunch/kit/order-link";
 import { decodeJwt } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createRoles } from "../src/commands-roles.ts";
 import { createWorld, orderLinkSecret, password, signInMutation, signUpMutation } from "./world.ts";
 import type { World } from "./world.ts";
 
@@ -29,10 +33,18 @@ describe("signing up", () => {
     const answer = await world.ask(signUpMutation, { input: { email, password, name: " Grace " } });
     const { accessToken, user } = answer.data.signUp;
     expect(user).toEqual({ id: user.id, email: email.toLowerCase(), roles: ["SHOPPER"], emailVerified: false });
-    expect(decodeJwt(accessToken)).toMatchObject({ sub: user.id, roles: ["SHOPPER"], iss: "crowdcrunch", aud: "crowdcrunch" });
+    expect(decodeJwt(accessToken)).toMatchObject({
+      sub: user.id,
+      roles: ["SHOPPER"],
+      iss: "crowdcrunch",
+      aud: "crowdcrunch",
+    });
 
     const seen = await world.ask(me, {}, { token: accessToken });
-    expect(seen.data.me).toMatchObject({ id: user.id, sessions: [{ id: decodeJwt(accessToken)["sid"], current: true }] });
+    expect(seen.data.me).toMatchObject({
+      id: user.id,
+      sessions: [{ id: decodeJwt(accessToken)["sid"], current: true }],
+    });
 
     const events = await eventsOf(user.id);
     expect(events.map((event) => event.type)).toEqual([userRegistered.type, emailVerificationRequested.type]);
@@ -43,7 +55,9 @@ describe("signing up", () => {
 
   test("for an address that has an account does nothing and signs nobody in", async () => {
     const person = await world.signUp();
-    const answer = await world.ask(signUpMutation, { input: { email: ` ${person.email.toUpperCase()}`, password: "another password" } });
+    const answer = await world.ask(signUpMutation, {
+      input: { email: ` ${person.email.toUpperCase()}`, password: "another password" },
+    });
     expect(answer.data.signUp).toMatchObject({ __typename: "SignUpRefused" });
     expect(answer.cookie).toBeUndefined();
     expect((await world.signIn(person.email, "another password")).data.signIn.__typename).toBe("WrongCredentials");
@@ -53,7 +67,11 @@ describe("signing up", () => {
   test("twice at once makes one account", async () => {
     const input = { email: `${randomUUID()}@example.com`, password };
     const answers = await Promise.all([1, 2, 3].map(() => world.ask(signUpMutation, { input })));
-    expect(answers.map((answer) => answer.data.signUp.__typename).sort()).toEqual(["SignUpRefused", "SignUpRefused", "SignedIn"]);
+    expect(answers.map((answer) => answer.data.signUp.__typename).sort()).toEqual([
+      "SignUpRefused",
+      "SignUpRefused",
+      "SignedIn",
+    ]);
   });
 
   test.each([
@@ -104,7 +122,9 @@ describe("signing in", () => {
       expect(signIn.retryAfterSeconds).toBeLessThanOrEqual(900);
     }
     // The window slides: when the oldest attempt leaves it, one more is allowed.
-    await world.admin.query("UPDATE attempts SET times[1] = now() - interval '16 minutes' WHERE action = 'sign-in by account'");
+    await world.admin.query(
+      "UPDATE attempts SET times[1] = now() - interval '16 minutes' WHERE action = 'sign-in by account'",
+    );
     expect((await world.signIn(person.email)).data.signIn.__typename).toBe("SignedIn");
   });
 
@@ -121,11 +141,15 @@ describe("signing in", () => {
     const clientAddress = "2001:db8:1:2::1";
     const names: string[] = [];
     for (let count = 0; count < 7; count++) {
-      const answer = await world.signIn(`${randomUUID()}@example.com`, password, { clientAddress: `2001:db8:1:2::${count}` });
+      const answer = await world.signIn(`${randomUUID()}@example.com`, password, {
+        clientAddress: `2001:db8:1:2::${count}`,
+      });
       names.push(answer.data.signIn.__typename);
     }
     expect(names).toEqual([...Array(6).fill("WrongCredentials"), "TooManyAttempts"]);
-    expect((await world.signIn(person.email, password, { clientAddress })).data.signIn.__typename).toBe("TooManyAttempts");
+    expect((await world.signIn(person.email, password, { clientAddress })).data.signIn.__typename).toBe(
+      "TooManyAttempts",
+    );
     expect((await world.signIn(person.email)).data.signIn.__typename).toBe("SignedIn");
   });
 
@@ -133,7 +157,9 @@ describe("signing in", () => {
     const fields = Array.from({ length: 12 }, (_, index) => `a${index}: signIn(input: $input) { __typename }`);
     const input = { email: `${randomUUID()}@example.com`, password };
     const { data } = await world.ask(`mutation ($input: SignInInput!) { ${fields.join("\n")} }`, { input });
-    expect(Object.values(data).filter((answer) => (answer as { __typename: string }).__typename === "WrongCredentials")).toHaveLength(6);
+    expect(
+      Object.values(data).filter((answer) => (answer as { __typename: string }).__typename === "WrongCredentials"),
+    ).toHaveLength(6);
   });
 });
 
@@ -146,7 +172,11 @@ describe("a guest", () => {
 
     const person = await world.signUp({}, { token: guest.accessToken });
     const events = await eventsOf(person.id);
-    expect(events.map((event) => event.type)).toEqual([userRegistered.type, emailVerificationRequested.type, guestClaimed.type]);
+    expect(events.map((event) => event.type)).toEqual([
+      userRegistered.type,
+      emailVerificationRequested.type,
+      guestClaimed.type,
+    ]);
     expect(events[2]?.data).toEqual({ userId: person.id, guestId: guest.guestId });
   });
 
@@ -154,7 +184,10 @@ describe("a guest", () => {
     const person = await world.signUp();
     const guest = (await world.ask(startGuest)).data.startGuestSession;
     await world.signIn(person.email, password, { token: guest.accessToken });
-    expect((await eventsOf(person.id)).at(-1)).toMatchObject({ type: guestClaimed.type, data: { guestId: guest.guestId } });
+    expect((await eventsOf(person.id)).at(-1)).toMatchObject({
+      type: guestClaimed.type,
+      data: { guestId: guest.guestId },
+    });
   });
 
   test("claims nothing when the sign-in fails", async () => {
@@ -189,7 +222,11 @@ describe("a link to an order", () => {
     const person = await world.signUp();
     const token = await openFor(person.id);
     expect((await world.ask(me, {}, { token })).data).toEqual({ me: null });
-    const out = await world.ask(`mutation { signOut(input: { everywhere: true }) { ... on SignedOut { sessions } } }`, {}, { token });
+    const out = await world.ask(
+      `mutation { signOut(input: { everywhere: true }) { ... on SignedOut { sessions } } }`,
+      {},
+      { token },
+    );
     expect(out.data.signOut).toEqual({ sessions: 0 });
     expect((await world.refresh(person.cookie)).data.refreshSession.__typename).toBe("SignedIn");
     const verify = await world.ask(`mutation { requestEmailVerification { __typename } }`, {}, { token });
@@ -200,8 +237,20 @@ describe("a link to an order", () => {
   });
 
   test.each([
-    ["expired", () => signOrderLink(orderLinkSecret, { orderId, customerId: randomUUID(), expiresAt: new Date(Date.now() - 1_000) })],
-    ["of another secret", () => signOrderLink("somebody's secret", { orderId, customerId: randomUUID(), expiresAt: new Date(Date.now() + 60_000) })],
+    [
+      "expired",
+      () =>
+        signOrderLink(orderLinkSecret, { orderId, customerId: randomUUID(), expiresAt: new Date(Date.now() - 1_000) }),
+    ],
+    [
+      "of another secret",
+      () =>
+        signOrderLink("somebody's secret", {
+          orderId,
+          customerId: randomUUID(),
+          expiresAt: new Date(Date.now() + 60_000),
+        }),
+    ],
     ["made up", () => "abc.def"],
   ])("%s is refused", async (_, token) => {
     const answer = await world.ask(open, { input: { token: token() } });
@@ -210,6 +259,26 @@ describe("a link to an order", () => {
 });
 
 describe("roles", () => {
+  test("of the first admin are given by whoever has the database", async () => {
+    const person = await world.signUp();
+    const log = createLogger({ service: "test", level: "silent" });
+    const metrics = createMetrics({ service: "test", processMetrics: false });
+    const db = openDatabase({ url: world.databaseUrl, applicationName: "test", newId: randomUUID, log, metrics });
+    try {
+      const roles = createRoles({ db });
+      expect(await roles.grantAdmin(` ${person.email.toUpperCase()}`)).toMatchObject({ id: person.id });
+      expect(await roles.grantAdmin(person.email)).toMatchObject({ roles: ["SHOPPER", "STAFF", "ADMIN"] });
+      expect(await roles.grantAdmin(`${randomUUID()}@example.com`)).toBeUndefined();
+    } finally {
+      await db.close();
+    }
+    const { accessToken } = (await world.refresh(person.cookie)).data.refreshSession;
+    expect(decodeJwt(accessToken)["roles"]).toEqual(["SHOPPER", "STAFF", "ADMIN"]);
+    expect(
+      (await eventsOf(person.id)).map((event) => event.type).filter((type) => type === tokensRevoked.type),
+    ).toHaveLength(1);
+  });
+
   const setRoles = `mutation ($input: SetRolesInput!) { setRoles(input: $input) {
     __typename ... on RolesSet { user { id roles } } ... on NotPossible { state } ... on InvalidInput { field } } }`;
 
@@ -217,7 +286,10 @@ describe("roles", () => {
     const [person, adminId] = [await world.signUp(), randomUUID()];
     const token = await world.signToken({ sub: adminId, roles: ["SHOPPER", "ADMIN"] });
     const answer = await world.ask(setRoles, { input: { userId: person.id, roles: ["STAFF"] } }, { token });
-    expect(answer.data.setRoles).toEqual({ __typename: "RolesSet", user: { id: person.id, roles: ["SHOPPER", "STAFF"] } });
+    expect(answer.data.setRoles).toEqual({
+      __typename: "RolesSet",
+      user: { id: person.id, roles: ["SHOPPER", "STAFF"] },
+    });
     const revocation = (await eventsOf(person.id)).at(-1);
     expect(revocation).toMatchObject({ type: tokensRevoked.type, data: { userId: person.id } });
 
@@ -240,12 +312,21 @@ describe("roles", () => {
       expect(answer.errors?.[0]?.extensions.code).toBe("FORBIDDEN");
     }
     const own = await world.signToken({ sub: person.id, roles: ["ADMIN"] });
-    expect((await world.ask(setRoles, { input }, { token: own })).data.setRoles).toMatchObject({ __typename: "NotPossible", state: "OWN_ROLE" });
+    expect((await world.ask(setRoles, { input }, { token: own })).data.setRoles).toMatchObject({
+      __typename: "NotPossible",
+      state: "OWN_ROLE",
+    });
     const admin = await world.signToken({ roles: ["ADMIN"] });
     const missing = { userId: randomUUID(), roles: ["STAFF"] };
     expect((await world.ask(setRoles, { input: missing }, { token: admin })).data.setRoles.__typename).toBe("NotFound");
-    for (const [bad, field] of [[{ ...input, roles: [] }, "roles"], [{ ...input, userId: "1" }, "userId"]] as const) {
-      expect((await world.ask(setRoles, { input: bad }, { token: admin })).data.setRoles).toMatchObject({ __typename: "InvalidInput", field });
+    for (const [bad, field] of [
+      [{ ...input, roles: [] }, "roles"],
+      [{ ...input, userId: "1" }, "userId"],
+    ] as const) {
+      expect((await world.ask(setRoles, { input: bad }, { token: admin })).data.setRoles).toMatchObject({
+        __typename: "InvalidInput",
+        field,
+      });
     }
     expect((await eventsOf(person.id)).map((event) => event.type)).not.toContain(tokensRevoked.type);
   });
@@ -258,9 +339,13 @@ test("staff list and search accounts; % and _ mean themselves", async () => {
   const search = `query ($first: Int!, $after: String, $q: String) { users(first: $first, after: $after, emailStartsWith: $q) {
     nodes { email } pageInfo { hasNextPage endCursor } } }`;
   const first = (await world.ask(search, { first: 2, q: mark.toUpperCase() }, { token })).data.users;
-  expect(first.nodes.map((user: { email: string }) => user.email)).toEqual([`${mark}-c@example.com`, `${mark}-b@example.com`]);
+  expect(first.nodes.map((user: { email: string }) => user.email)).toEqual([
+    `${mark}-c@example.com`,
+    `${mark}-b@example.com`,
+  ]);
   expect(first.pageInfo.hasNextPage).toBe(true);
-  const second = (await world.ask(search, { first: 2, after: first.pageInfo.endCursor, q: mark }, { token })).data.users;
+  const second = (await world.ask(search, { first: 2, after: first.pageInfo.endCursor, q: mark }, { token })).data
+    .users;
   expect(second).toMatchObject({ nodes: [{ email: `${mark}-a@example.com` }], pageInfo: { hasNextPage: false } });
   expect((await world.ask(search, { first: 2, q: `${mark}_` }, { token })).data.users.nodes).toEqual([]);
   for (const bad of [{ first: 0 }, { first: 101 }, { first: 1, after: "x" }]) {
@@ -275,9 +360,14 @@ test("who was forgotten has no credentials, no session and no token left, once",
     customerErased.create({ customerId: person.id, at }, { sequence: 1 }),
     customerErased.create({ customerId: guest, at }, { sequence: 1 }),
   );
-  await world.deliver(...Array.from({ length: 10 }, () => record!), customerErased.create({ customerId: person.id, at }, { sequence: 2 }));
+  await world.deliver(
+    ...Array.from({ length: 10 }, () => record!),
+    customerErased.create({ customerId: person.id, at }, { sequence: 2 }),
+  );
 
-  expect((await world.ask(signInMutation, { input: { email: person.email, password } })).data.signIn.__typename).toBe("WrongCredentials");
+  expect((await world.ask(signInMutation, { input: { email: person.email, password } })).data.signIn.__typename).toBe(
+    "WrongCredentials",
+  );
   expect((await world.refresh(person.cookie)).data.refreshSession.__typename).toBe("SessionEnded");
   const events = await eventsOf(person.id);
   expect(events.filter((event) => event.type === tokensRevoked.type)).toHaveLength(1);

@@ -38,7 +38,8 @@ export interface Person {
 }
 
 const signedIn = "__typename ... on SignedIn { accessToken expiresAt user { id email roles emailVerified } }";
-const problems = "... on Problem { message } ... on InvalidInput { field } ... on TooManyAttempts { retryAfterSeconds }";
+const problems =
+  "... on Problem { message } ... on InvalidInput { field } ... on TooManyAttempts { retryAfterSeconds }";
 export const signUpMutation = `mutation ($input: SignUpInput!) { signUp(input: $input) { ${signedIn} ${problems} } }`;
 export const signInMutation = `mutation ($input: SignInInput!) { signIn(input: $input) { ${signedIn} ${problems} } }`;
 export const refreshMutation = `mutation { refreshSession { ${signedIn} ... on GuestSession { accessToken guestId } ... on Problem { message } } }`;
@@ -53,7 +54,11 @@ export async function createWorld(env: Record<string, string> = {}): Promise<Wor
     }),
   });
 
-  async function ask(query: string, variables: Record<string, unknown> = {}, options: AskOptions = {}): Promise<Answer> {
+  async function ask(
+    query: string,
+    variables: Record<string, unknown> = {},
+    options: AskOptions = {},
+  ): Promise<Answer> {
     const { token, cookie, clientAddress = randomUUID() } = options;
     const answer = await service.graph(query, variables, {
       token,

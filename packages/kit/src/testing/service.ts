@@ -36,7 +36,8 @@ export interface TestService {
     options?: { token?: string | undefined; headers?: Record<string, string> },
   ): Promise<GraphAnswer>;
   signToken(options?: TokenOptions): Promise<string>;
-  /** The database as the service's running role. */
+  /** The database's URL as the service's running role, and a pool of it. */
+  databaseUrl: string;
   db: Pool;
   /** The database as superuser; unqualified names are the service's. */
   admin: Pool;
@@ -144,6 +145,7 @@ export async function testService<Variables extends TObject>(
     healthUrl: service.healthUrl,
     keys,
     signToken: keys.signToken,
+    databaseUrl: database.url(name),
     db: open(database.url(name)),
     admin,
     async graph(query, variables = {}, { token, headers = {} } = {}) {

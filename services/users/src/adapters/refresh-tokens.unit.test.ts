@@ -23,7 +23,11 @@ test("a successor can be made again from the token before it and the salt, and f
 });
 
 test("cookies say whose they are", () => {
-  expect(readRefreshCookie(key, accountCookie(id, "s3cret"))).toEqual({ kind: "ACCOUNT", sessionId: id, secret: "s3cret" });
+  expect(readRefreshCookie(key, accountCookie(id, "s3cret"))).toEqual({
+    kind: "ACCOUNT",
+    sessionId: id,
+    secret: "s3cret",
+  });
   expect(readRefreshCookie(key, guestCookie(key, id, expiresAt))).toEqual({ kind: "GUEST", guestId: id, expiresAt });
 });
 
