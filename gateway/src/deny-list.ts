@@ -12,7 +12,7 @@ const rememberedMs = (tokenLifetimeSeconds + 6 * 60) * 1_000;
 const sweepEveryMs = 60_000;
 
 interface Revocation {
-  /** Tokens issued before this are denied, ms since 1970. */
+  /** Tokens issued before or at this moment are denied, ms since 1970. */
   issuedBeforeMs: number;
   /** When it was heard of, ms of a monotonic clock. */
   heardMs: number;
@@ -81,7 +81,7 @@ export function createDenyList(options: { eventLog: EventLog; log: Logger }): De
       // A session does not come back; a person signs in again, with tokens that are issued later.
       if (sessions.has(viewer.sid)) return true;
       const revocation = people.get(viewer.sub);
-      return revocation !== undefined && viewer.iat * 1_000 < revocation.issuedBeforeMs;
+      return revocation !== undefined && Math.floor(viewer.iat * 1_000) <= revocation.issuedBeforeMs;
     },
     start() {
       starting = starting.then(begin);

@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { readConfig } from "@crowdcrunch/kit/config";
 import { openDatabase } from "@crowdcrunch/kit/database";
 import type { EventLog } from "@crowdcrunch/kit/eventlog";
@@ -43,6 +44,9 @@ export interface RunningGateway {
 }
 
 const name = "gateway";
+
+/** How long a start waits for the event log, so that revocations are known before the first request. */
+const revocationsFirstMs = 1_000;
 
 /** Starts the gateway. It needs its graph and its port; subgraphs, database and keys may come later. */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
@@ -92,7 +96,10 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     allowOrigins(app, config.CORS_ORIGINS);
     serveGraph(app, { graph, tokens, denyList, budgetMs: config.REQUEST_BUDGET_MS, log, metrics });
     await servePassThrough(app, { upstreams, budgetMs: config.REQUEST_BUDGET_MS, log });
-    await denyList.start();
+    const reading = denyList.start().then(() => true);
+    if (!(await Promise.race([reading, sleep(revocationsFirstMs, false, { ref: false })]))) {
+      log.warn("the event log does not answer; until it does, revoked tokens are let in for their ten minutes");
+    }
     const url = await app.listen({ host: config.HOST, port: config.PORT });
     stops.push(() => close(app, config.SHUTDOWN_GRACE_MS));
     waitingFor.delete("graph");

@@ -1,6 +1,6 @@
 import { ApolloGateway } from "@apollo/gateway";
 import { ApolloServer, HeaderMap } from "@apollo/server";
-import type { ApolloServerPlugin } from "@apollo/server";
+import type { ApolloServerOptionsWithGateway, ApolloServerPlugin } from "@apollo/server";
 import {
   ApolloServerPluginCacheControlDisabled,
   ApolloServerPluginLandingPageDisabled,
@@ -9,7 +9,8 @@ import {
 import { setLibraryVariable } from "@crowdcrunch/kit/config";
 import type { Logger } from "@crowdcrunch/kit/logger";
 import type { Metrics } from "@crowdcrunch/kit/metrics";
-import type { GraphQLSchema } from "graphql";
+import type { DocumentNode, GraphQLSchema } from "graphql";
+import { LRUCache } from "lru-cache";
 import type { ServiceName } from "./config.ts";
 import type { GatewayContext } from "./context.ts";
 import { createDataSource } from "./datasource.ts";
@@ -44,6 +45,7 @@ export async function loadGraph(options: GraphOptions): Promise<Graph> {
     validateSupergraph: false,
     __exposeQueryPlanExperimental: false,
     logger: log,
+    experimental_approximateQueryPlanStoreMiB: cacheMiB,
     buildService({ name }) {
       const upstream = upstreams[name as ServiceName] as Upstream | undefined;
       if (!upstream) throw new Error(`the graph has a subgraph ${name}, which the gateway does not know`);
@@ -63,6 +65,7 @@ export async function loadGraph(options: GraphOptions): Promise<Graph> {
     allowBatchedHttpRequests: false,
     csrfPrevention: true,
     persistedQueries: false,
+    documentStore: createDocumentStore(),
     parseOptions: { maxTokens: limits.tokens, noLocation: true },
     formatError: createErrorFormat(log),
     plugins: [
@@ -75,6 +78,24 @@ export async function loadGraph(options: GraphOptions): Promise<Graph> {
   await server.start();
   if (!schema) throw new Error("the graph has no schema");
   return { server, schema };
+}
+
+/**
+ * Checked documents, and beside them their plans: each up to this many MiB as JSON, which is some three times as much in
+ * memory. Apollo's own 30 would let a stream of new queries fill a container. A shop has some hundred queries of 20 kB.
+ */
+const cacheMiB = 8;
+
+function createDocumentStore(): NonNullable<ApolloServerOptionsWithGateway<GatewayContext>["documentStore"]> {
+  const documents = new LRUCache<string, DocumentNode>({
+    maxSize: cacheMiB * 1024 * 1024,
+    sizeCalculation: (document) => JSON.stringify(document).length,
+  });
+  return {
+    get: (key) => Promise.resolve(documents.get(key)),
+    set: (key, document) => Promise.resolve(void documents.set(key, document)),
+    delete: (key) => Promise.resolve(documents.delete(key)),
+  };
 }
 
 /** Notes for the metrics what was asked and how it ended. */

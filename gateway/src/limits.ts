@@ -40,7 +40,7 @@ interface KnownQuery {
 export function createQueryGuard(schema: GraphQLSchema): (query: string, variables: Variables | undefined) => boolean {
   const known = new LRUCache<string, KnownQuery>({
     max: 1_000,
-    maxSize: 16 * 1024 * 1024,
+    maxSize: 2 * 1024 * 1024,
     sizeCalculation: (_, query) => query.length + 1,
   });
 
