@@ -120,6 +120,7 @@ export async function startTail(
     gap = undefined;
   } catch (error) {
     gap = (error as Error).message;
+    settings.log.warn({ topics, error: gap }, "the event log is away; what it tells comes late");
   }
   const ended = run().finally(unlisten);
   return {
