@@ -27,7 +27,7 @@ CREATE INDEX carts_ordered ON carts (customer_id) WHERE status = 'ORDERED';
 CREATE FUNCTION merged_lines(first jsonb, second jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
   SELECT coalesce(jsonb_object_agg(sku, jsonb_build_object('position', place, 'quantity', quantity)), '{}')
   FROM (
-    SELECT sku, row_number() OVER (ORDER BY min(cart), min(position), sku) AS place, least(sum(quantity), 100000) AS quantity
+    SELECT sku, row_number() OVER (ORDER BY min(ARRAY[cart, position]), sku) AS place, least(sum(quantity), 100000) AS quantity
     FROM (
       SELECT 1 AS cart, key AS sku, (value->>'position')::int AS position, (value->>'quantity')::int AS quantity FROM jsonb_each(first)
       UNION ALL

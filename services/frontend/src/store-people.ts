@@ -67,7 +67,7 @@ const erasedAmong = statement<{ customerId: string }>(
 // Starts at the few who asked for reminders; only what is still on a page can be named.
 const remindable = statement<AbandonedCart>(
   "cartRemind",
-  `UPDATE carts SET reminded_at = now() FROM (
+  `WITH idle AS MATERIALIZED (
      SELECT c.id, (SELECT json_agg(json_build_object('skuId', s.sku_id, 'name', s.name, 'quantity', (line.value->>'quantity')::int)
                      ORDER BY (line.value->>'position')::int)
                    FROM jsonb_each(c.lines) AS line JOIN skus s ON s.sku_id = line.key::uuid
@@ -76,7 +76,8 @@ const remindable = statement<AbandonedCart>(
      WHERE k.purpose = 'CART_REMINDERS' AND k.granted AND NOT c.guest AND c.reminded_at IS NULL
        AND c.touched_at < now() - make_interval(secs => $1::double precision * 3600)
      ORDER BY c.id LIMIT $2 FOR UPDATE OF c SKIP LOCKED
-   ) idle
+   )
+   UPDATE carts SET reminded_at = now() FROM idle
    WHERE carts.id = idle.id
    RETURNING carts.id AS "cartId", carts.customer_id AS "customerId", idle.lines`,
 );

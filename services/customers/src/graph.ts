@@ -1,0 +1,4 @@
+/** A reference to what another service describes. */
+export interface WithId {
+  id: string;
+}
