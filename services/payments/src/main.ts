@@ -1,0 +1,4 @@
+import { run } from "@crowdcrunch/kit/service";
+import { payments } from "./service.ts";
+
+await run(payments);
