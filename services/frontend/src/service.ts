@@ -40,7 +40,8 @@ export const frontend = defineService({
       handlers: createConsumers(createEventCommands({ newId })),
       workers: [
         pollingWorker({ name: "reminders", intervalMs, log, round: upkeep.remind }),
-        pollingWorker({ name: "tidy", intervalMs, log, round: upkeep.tidy }),
+        // Tidying looks at every cart and pair; nothing waits for it.
+        pollingWorker({ name: "tidy", intervalMs: 12 * intervalMs, log, round: upkeep.tidy }),
       ],
       routes: serveStartPage,
     };
