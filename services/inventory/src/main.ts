@@ -1,0 +1,4 @@
+import { run } from "@crowdcrunch/kit/service";
+import { inventory } from "./service.ts";
+
+await run(inventory);
