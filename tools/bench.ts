@@ -15,7 +15,7 @@ import { purchase, seeded, zipf } from "./bench/shopper.ts";
 import { openGraph, operatorToken } from "./client.ts";
 import type { GraphClient } from "./client.ts";
 import { Problem, main, shopPlace } from "./environment.ts";
-import { gateway, provider, services } from "./processes.ts";
+import { provider, services } from "./processes.ts";
 import { startShop } from "./shop.ts";
 import type { RunningShop } from "./shop.ts";
 

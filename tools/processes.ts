@@ -93,9 +93,12 @@ function ownVariables(shop: ShopAddresses): Record<string, Record<string, string
     users: {
       SIGNING_KEY_FILE: join(shop.varDir, signingKeyFile),
       GUEST_COOKIE_SECRET: secrets.guestCookieSecret,
+      // The laptop's addresses are plain HTTP.
+      COOKIE_SECURE: "false",
       ...orderLinks,
     },
     customers: { ...mail, ...orderLinks },
+    inventory: { STARTER_CATALOGUE: "true" },
     orders: orderLinks,
     payments: { PROVIDER_URL: shop.url(provider), ...providerSecrets },
     fulfillment: { ...mail, DOWNLOAD_SECRET: secrets.downloadSecret },

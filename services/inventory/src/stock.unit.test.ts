@@ -17,7 +17,7 @@ test("whatever is ordered, sent and cancelled: never oversold, all or none, and 
   });
   const step = fc.record({
     lines: fc.array(line, { minLength: 1, maxLength: 4 }),
-    then: fc.constantFrom("hold", "send", "cancel", "part"),
+    ending: fc.constantFrom("hold", "send", "cancel", "part"),
   });
   fc.assert(
     fc.property(
@@ -28,7 +28,7 @@ test("whatever is ordered, sent and cancelled: never oversold, all or none, and 
         const held: Reservation[] = [];
         let sent = 0;
         const opening = rows.reduce((sum, { onHand }) => sum + onHand, 0);
-        for (const [number, { lines, then }] of steps.entries()) {
+        for (const [number, { lines, ending }] of steps.entries()) {
           const wanted = lines.map((each, index) => ({ ...each, lineId: `${number}-${index}` }));
           const before = ["a", "b", "c"].map((sku) => availableUnits(stock, sku));
           const outcome = reserve(stock, String(number), wanted);
@@ -39,15 +39,15 @@ test("whatever is ordered, sent and cancelled: never oversold, all or none, and 
           }
           held.push(...outcome.reservations);
           for (const each of wanted.filter(({ digital }) => !digital)) {
-            const units = then === "part" ? Math.ceil(each.quantity / 2) : each.quantity;
-            if (then === "send" || then === "part")
+            const units = ending === "part" ? Math.ceil(each.quantity / 2) : each.quantity;
+            if (ending === "send" || ending === "part")
               sent -= consume(stock, held, { lineId: each.lineId, quantity: units }, "p").reduce(
                 (sum, { quantity }) => sum + quantity,
                 0,
               );
-            if (then === "cancel" || then === "part")
+            if (ending === "cancel" || ending === "part")
               expect(release(stock, held, each.lineId, each.quantity)).toBe(
-                then === "part" ? each.quantity - units : each.quantity,
+                ending === "part" ? each.quantity - units : each.quantity,
               );
           }
         }

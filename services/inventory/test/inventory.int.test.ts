@@ -98,7 +98,8 @@ describe("the catalogue", () => {
       if (!wanted.some((slug) => nodes.some((node) => node.slug === slug)))
         missed.push(`${query}: wanted ${wanted.join(" or ")}, found ${nodes.map(({ slug }) => slug).join(", ")}`);
     }
-    expect(missed.length, missed.join("\n")).toBeLessThanOrEqual(4);
+    // In the top three for nine of ten, printed where it is not so.
+    expect(missed.length <= 4 ? [] : missed).toEqual([]);
   });
 
   test.each(["NEWEST", "NAME", "PRICE_ASC", "PRICE_DESC"])(
