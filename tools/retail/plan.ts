@@ -7,7 +7,7 @@ export interface ProductPlan {
   name: string;
   /** The price of the last sale, in pence; null where the file has none. */
   priceMinor: number | null;
-  /** Units that the file's sales take out of stock, by invoice: what receipts must cover. */
+  /** Units that the file's sales take out of stock: what receipts must cover. */
   sold: number;
 }
 
@@ -34,7 +34,7 @@ export interface OrderPlan {
 
 /** What one cancellation line takes back of one order. */
 export interface ReturnPlan {
-  /** Cancellation, number of its line, order: "C536379/1/536365". */
+  /** Cancellation and number of its line: "C536379/1". A line may take back of several orders. */
   reference: string;
   orderReference: string;
   /** Position of the order's line, from 0, and units. */
@@ -115,7 +115,7 @@ export function createPlanner(): { add(row: Row): void; plan(): Plan } {
       open -= taken;
       const orderReference = referenceOf(purchase.invoice, Math.floor(purchase.index / linesAtMost));
       const plan = upsert(byOrder, orderReference, () => ({
-        reference: `${reference}/${orderReference}`,
+        reference,
         orderReference,
         lines: [],
       }));

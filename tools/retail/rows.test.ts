@@ -53,7 +53,11 @@ test.for([
   ["too many columns", "536366,22633,WARMER, RED,6,01/12/2010 08:28,1.85,17850,United Kingdom", "has 9 columns"],
   ["open quote", '536366,22633,"WARMER,6,01/12/2010 08:28,1.85,17850,United Kingdom', "quote"],
   ["no invoice", ",22633,WARMER,6,01/12/2010 08:28,1.85,17850,United Kingdom", "InvoiceNo"],
-  ["latin1", "536366,22633,CAF\xc9,6,01/12/2010 08:28,1.85,17850,United Kingdom", "not UTF-8 in the column Description"],
+  [
+    "latin1",
+    "536366,22633,CAF\xc9,6,01/12/2010 08:28,1.85,17850,United Kingdom",
+    "not UTF-8 in the column Description",
+  ],
 ] as const)("a broken row (%s) is reported with its line, and the others are read", async ([, line, reason]) => {
   const { rows, broken } = await read(Buffer.from(`${head}${good}${line}\n${good}`, "latin1"));
   expect(rows.map((row) => row.line)).toEqual([2, 4]);

@@ -68,7 +68,8 @@ export async function* readRows(file: string, report: (broken: BrokenRow) => voi
       else yield row;
     }
   }
-  if (!header) throw new UnreadableFile(`${file} is empty; its first line must name the columns ${columns.join(", ")}.`);
+  if (!header)
+    throw new UnreadableFile(`${file} is empty; its first line must name the columns ${columns.join(", ")}.`);
 }
 
 interface Header {

@@ -43,8 +43,7 @@ export function totalsOf(plan: Plan): Totals {
   const returned = new Map<string, number>();
   for (const { reference, orderReference, lines } of plan.returns) {
     for (const { position, quantity } of lines) {
-      const line = cancellationLineOf(reference);
-      returned.set(line, (returned.get(line) ?? 0) + quantity);
+      returned.set(reference, (returned.get(reference) ?? 0) + quantity);
       sums.returnUnits += quantity;
       sums.refundMinor += quantity * orders.get(orderReference)!.lines[position]!.unitMinor;
     }
@@ -62,9 +61,4 @@ export function totalsOf(plan: Plan): Totals {
     ).length,
     netMinor: sums.amountMinor - sums.refundMinor,
   };
-}
-
-/** "C536379/1" of "C536379/1/536365". */
-export function cancellationLineOf(returnReference: string): string {
-  return returnReference.split("/").slice(0, 2).join("/");
 }

@@ -1,0 +1,42 @@
+/**
+ * `make replay CSV=…`: an Online Retail file's invoices as orders and its cancellations as returns, through the graph. It
+ * can be stopped and run again; what is there stays as it is. It ends with the totals as the services' ledgers have them.
+ * Exit codes: 1 where rows were left out, something failed or ledgers disagree, 2 where the file cannot be used, 130 when
+ * stopped.
+ */
+import { shopPlace } from "./environment.ts";
+import { exitCodes, planFile, retailMain } from "./retail/file.ts";
+import { ledgerTotals } from "./retail/ledger-totals.ts";
+import { openLedgers } from "./retail/ledgers.ts";
+import { startProgress } from "./retail/progress.ts";
+import { replay } from "./retail/replaying.ts";
+import { runningShop } from "./retail/shop.ts";
+import { openStaff } from "./retail/staff.ts";
+import { stopOnInterrupt } from "./retail/stopping.ts";
+import { linesOf } from "./retail/totals.ts";
+
+const connections = 16;
+
+await retailMain("replay", process.env.CSV, async (file) => {
+  const { plan, rows, broken } = await planFile(file, console.error);
+  console.log(`${file}: ${rows} rows, ${plan.orders.length} orders, ${plan.returns.length} returns.`);
+  const shop = await runningShop(shopPlace());
+  const stop = stopOnInterrupt();
+  const staff = openStaff(shop, connections, stop);
+  const ledgers = openLedgers(shop.databaseUrl("auditor"));
+  try {
+    const failed = await replay({ staff, ledgers, stop, progress: startProgress, complain: console.error }, plan);
+    const { totals, differences } = await ledgerTotals(ledgers, plan);
+    for (const difference of differences) console.error(`The ledgers differ: ${difference}.`);
+    if (failed > 0) console.error(`${failed} orders or returns failed (see above); make replay tries them again.`);
+    if (broken > 0) console.error(`${broken} rows were left out (see above).`);
+    if (failed + differences.length + broken > 0) process.exitCode = exitCodes.somethingLeftOut;
+    for (const line of linesOf(totals)) console.log(line);
+  } catch (error) {
+    if (!stop.aborted) throw error;
+    console.error(`Stopped. Go on with: make replay CSV=${file}`);
+    process.exitCode = exitCodes.stopped;
+  } finally {
+    await Promise.all([staff.close(), ledgers.close()]);
+  }
+});
