@@ -31,7 +31,8 @@ export function createCommands(context: CommandsContext) {
   const begin = (operations: DueOperation[]) => listeners.forEach((listener) => listener.begin(operations));
   return {
     onOperations: (listener: OperationsListener) => void listeners.push(listener),
-    openPayments: (tx: Transaction, events: Parameters<typeof openPayments>[1]) => openPayments(tx, events, begin),
+    openPayments: (tx: Transaction, events: Parameters<typeof openPayments>[1]) =>
+      openPayments(tx, events, { begin, nudge: onDue }),
     obey: (tx: Transaction, events: Parameters<typeof obeyInstructions>[1]) => obeyInstructions(tx, events, onDue),
     reassign,
     erase: async (tx: Transaction, events: EventOf<typeof customerErased>[]): Promise<void> => {

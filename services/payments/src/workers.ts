@@ -20,7 +20,7 @@ export interface OperationsWorkerOptions {
 }
 
 /** More than these in memory are left to be claimed when their lease ends. */
-const queueAtMost = 1_000;
+const queueAtMost = 5_000;
 
 /**
  * Does operations at the provider, several at a time and with no transaction open: those that instructions hand over,

@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { customerErased } from "@crowdcrunch/events/customers";
 import * as orders from "@crowdcrunch/events/orders";
 import type { EventToEmit } from "@crowdcrunch/events/contract";
 import { openDatabase } from "@crowdcrunch/kit/database";
@@ -24,7 +25,10 @@ export interface TestProvider {
   /** Its book, as superuser. */
   book: Database["pool"];
   /** Calls its API as the shop does. */
-  call(method: "GET" | "POST", path: string, body?: object): Promise<{ status: number; body: any }>;
+  call(method: "GET" | "POST", path: string, body?: object): Promise<{ status: number; body: Record<string, unknown> }>;
+  /** Stops it from answering, as a machine that hangs, until `resume`. */
+  pause(): void;
+  resume(): void;
   stop(): Promise<void>;
 }
 
@@ -35,6 +39,8 @@ export interface World {
   order(): OrderStory;
   /** Calls the payments service back as the provider would; `secret` to forge. */
   callBack(operation: object, options?: { secret?: string; secondsAgo?: number; type?: string }): Promise<number>;
+  /** A customer asks to be forgotten. */
+  erase(customerId: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -91,8 +97,10 @@ async function startProvider(env: Record<string, string>): Promise<TestProvider>
         headers: { authorization: `Bearer ${apiKey}`, ...(body ? { "content-type": "application/json" } : {}) },
         ...(body ? { body: JSON.stringify(body) } : {}),
       });
-      return { status: response.status, body: await response.json() };
+      return { status: response.status, body: (await response.json()) as Record<string, unknown> };
     },
+    pause: () => void child.kill("SIGSTOP"),
+    resume: () => void child.kill("SIGCONT"),
     async stop() {
       process.off("exit", kill);
       const exited = new Promise((resolve) => child.once("exit", resolve));
@@ -129,6 +137,9 @@ export async function createWorld(env: Record<string, string> = {}): Promise<Wor
     payments: service,
     provider,
     order: () => tellOrder(service),
+    async erase(customerId) {
+      await service.deliver(customerErased.create({ customerId, at: new Date().toISOString() }, { sequence: 1 }));
+    },
     async callBack(operation, { secret = webhookSecret, secondsAgo = 0, type = "operation.settled" } = {}) {
       const body = JSON.stringify({ id: "cb_test", type, operation });
       const seconds = Math.floor(Date.now() / 1_000) - secondsAgo;
@@ -224,17 +235,17 @@ function tellOrder(service: TestService) {
         .map(({ type, sequence: at, data }) => ({
           name: type.split(".")[1] as string,
           sequence: at,
-          data: data as Record<string, any>,
+          data: data as Record<string, unknown>,
         }));
     },
     /** Waits until the last answer has this name, and gives it. */
     async answered(name: string, count = 1) {
-      let found: Record<string, any>[] = [];
+      let found: Record<string, unknown>[] = [];
       await until(async () => {
         found = (await this.answers()).filter((answer) => answer.name === name).map(({ data }) => data);
         return found.length >= count;
       }, `${count} × ${name}`);
-      return found[count - 1] as Record<string, any>;
+      return found[count - 1] as Record<string, unknown>;
     },
   };
 }

@@ -9,11 +9,14 @@ import * as store from "../store.ts";
 
 type PaymentRequested = EventOf<typeof paymentRequested>;
 
-/** Opens payments and asks for their authorization; `begin` receives those that may be sent at once, after the commit. */
+/**
+ * Opens payments and asks for their authorization. `begin` receives those that may be sent at once, after the commit;
+ * a further card has its turn when the former ones are settled.
+ */
 export async function openPayments(
   tx: Transaction,
   events: PaymentRequested[],
-  begin: (operations: DueOperation[]) => void,
+  listener: { begin: (operations: DueOperation[]) => void; nudge: () => void },
 ): Promise<void> {
   if (events.length === 0) return;
   const incoming = events.map(({ data }) => ({
@@ -27,7 +30,8 @@ export async function openPayments(
     token: data.paymentToken,
   }));
   const operations = await tx.many(store.openPayments, [JSON.stringify(incoming)]);
-  tx.afterCommit(() => begin(operations));
+  if (operations.length > 0) tx.afterCommit(() => listener.begin(operations));
+  if (operations.length < events.length) tx.afterCommit(listener.nudge);
 }
 
 /**

@@ -155,13 +155,21 @@ async function settleAll(context: SettleContext, settlements: Settlement[]): Pro
     }
 
     await save(context, tx, changes);
-    const settled = new Set([...changes.operations.values()].filter(isSettled).map(({ paymentId }) => paymentId));
+    // What waits for the shopper holds up nothing behind it.
+    const moved = new Set(
+      [...changes.operations.values()].filter(({ status }) => !isWaiting(status)).map(({ paymentId }) => paymentId),
+    );
     const more = [...state.operations.values()].some(
-      (operation) => !isSettled(operation) && settled.has(operation.paymentId),
+      ({ status, paymentId }) => isWaiting(status) && moved.has(paymentId),
     );
     if (more) tx.afterCommit(context.onDue);
     return verdicts;
   });
+}
+
+/** It has its turn yet, and those behind it wait. */
+function isWaiting(status: Operation["status"]): boolean {
+  return status === "PENDING" || status === "UNKNOWN";
 }
 
 /** Emits the event and counts the version up, of the payment or of the refund; opens and closes what staff see. */

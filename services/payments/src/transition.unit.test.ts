@@ -1,0 +1,265 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { entriesOf } from "./ledger.ts";
+import { foregoneOutcome } from "./payment.ts";
+import type { DueOperation, Operation, Outcome, Payment } from "./payment.ts";
+import { decide, isSettled } from "./transition.ts";
+import type { Decision } from "./transition.ts";
+
+const now = new Date("2026-03-01T12:00:00Z");
+const authorization = { providerId: "auth_1", expiresAt: now, card: { brand: "visa", last4: "4242" } };
+
+function newPayment(changes: Partial<Payment> = {}): Payment {
+  return {
+    id: "p",
+    orderId: "o",
+    customerId: "c",
+    currency: "GBP",
+    status: "PENDING",
+    amountMinor: 1_000,
+    authorizedMinor: 0,
+    capturedMinor: 0,
+    voidedMinor: 0,
+    refundedMinor: 0,
+    instructedMinor: 0,
+    capturableMinor: 1_000,
+    refunds: 0,
+    providerId: null,
+    actionUrl: null,
+    cardBrand: null,
+    cardLast4: null,
+    expiresAt: null,
+    version: 0,
+    erased: false,
+    ...changes,
+  };
+}
+
+function newOperation(kind: Operation["kind"], changes: Partial<Operation> = {}): Operation {
+  return {
+    id: 1,
+    paymentId: "p",
+    kind,
+    sequence: 1,
+    attempt: 1,
+    amountMinor: kind === "VOID" ? 0 : 1_000,
+    status: "PENDING",
+    code: null,
+    unknownSince: null,
+    unresolvedTold: false,
+    refund: null,
+    ...changes,
+  };
+}
+
+function applied(decision: Decision): Extract<Decision, { kind: "applied" }> {
+  if (decision.kind !== "applied") throw new Error(`${decision.kind} where something should have changed`);
+  return decision;
+}
+
+const held = newPayment({ status: "AUTHORIZED", authorizedMinor: 1_000 });
+
+describe("an outcome", () => {
+  test("with another amount is rejected, whoever reports it", () => {
+    const outcome: Outcome = { kind: "succeeded", amountMinor: 999, authorization };
+    for (const kind of ["AUTHORIZE", "CAPTURE", "REFUND"] as const) {
+      const payment = kind === "AUTHORIZE" ? newPayment() : { ...held, capturedMinor: kind === "REFUND" ? 1_000 : 0 };
+      expect(decide(payment, newOperation(kind), [], outcome, now).kind).toBe("rejected");
+    }
+  });
+
+  test("that is known is ignored, and one that contradicts it is rejected", () => {
+    const done = newOperation("AUTHORIZE", { status: "SUCCEEDED" });
+    expect(decide(held, done, [], { kind: "succeeded", amountMinor: 1_000 }, now).kind).toBe("ignored");
+    expect(decide(held, done, [], { kind: "unknown", reason: "time-out" }, now).kind).toBe("ignored");
+    expect(decide(held, done, [], { kind: "failed", code: "CARD_DECLINED" }, now).kind).toBe("rejected");
+  });
+
+  test("that stays unknown is told once, after ten seconds", () => {
+    const outcome: Outcome = { kind: "unknown", reason: "time-out" };
+    const at = (seconds: number) => new Date(now.getTime() + seconds * 1_000);
+    const first = applied(decide(newPayment(), newOperation("AUTHORIZE"), [], outcome, now));
+    expect(first).toMatchObject({ operations: [{ status: "UNKNOWN", unknownSince: now }] });
+    expect(first.announcement).toBeUndefined();
+    const [unknown] = first.operations as [Operation];
+    const later = applied(decide(newPayment(), unknown, [], outcome, at(11)));
+    expect(later.announcement).toEqual({ event: "unresolved", since: now });
+    expect(applied(decide(newPayment(), later.operations[0]!, [], outcome, at(30))).announcement).toBeUndefined();
+  });
+
+  test("unknown does not undo what waits for the shopper", () => {
+    const waiting = newOperation("AUTHORIZE", { status: "ACTION_REQUIRED" });
+    expect(decide(newPayment(), waiting, [], { kind: "unknown", reason: "time-out" }, now).kind).toBe("ignored");
+  });
+});
+
+describe("a void", () => {
+  test("that releases what the shopper completed just before books both", () => {
+    const waiting = newOperation("AUTHORIZE", { status: "ACTION_REQUIRED" });
+    const operation = newOperation("VOID", { id: 2 });
+    const payment = newPayment({ status: "ACTION_REQUIRED", actionUrl: "http://bank" });
+    const {
+      payment: after,
+      operations,
+      postings,
+    } = applied(decide(payment, operation, [waiting, operation], { kind: "succeeded", amountMinor: 1_000 }, now));
+    expect(after).toMatchObject({ status: "VOIDED", authorizedMinor: 1_000, voidedMinor: 1_000, actionUrl: null });
+    expect(operations.map(({ kind, status }) => [kind, status])).toEqual([
+      ["VOID", "SUCCEEDED"],
+      ["AUTHORIZE", "SUCCEEDED"],
+    ]);
+    expect(postings.map(({ kind }) => kind)).toEqual(["AUTHORIZE", "VOID"]);
+  });
+
+  test("of what was never completed ends the authorization too", () => {
+    const waiting = newOperation("AUTHORIZE", { status: "ACTION_REQUIRED" });
+    const { operations, postings, announcement } = applied(
+      decide(
+        newPayment({ status: "ACTION_REQUIRED" }),
+        newOperation("VOID", { id: 2 }),
+        [waiting],
+        { kind: "succeeded", amountMinor: 0 },
+        now,
+      ),
+    );
+    expect(operations[1]).toMatchObject({ status: "FAILED", code: "VOIDED" });
+    expect(postings).toEqual([]);
+    expect(announcement).toEqual({ event: "voided", amountMinor: 0 });
+  });
+});
+
+/** The operations that a payment's life may bring, more than any life would: also ones that must not succeed. */
+const life: Operation[] = [
+  newOperation("AUTHORIZE", { id: 1 }),
+  newOperation("AUTHORIZE", { id: 2, sequence: 2 }),
+  newOperation("CAPTURE", { id: 3, amountMinor: 400 }),
+  newOperation("CAPTURE", { id: 4, sequence: 2, amountMinor: 700 }),
+  newOperation("REFUND", { id: 5, amountMinor: 300 }),
+  newOperation("REFUND", { id: 6, sequence: 2, amountMinor: 300 }),
+  newOperation("VOID", { id: 7 }),
+];
+
+const outcome = (operation: Operation): fc.Arbitrary<Outcome> =>
+  fc.oneof(
+    {
+      weight: 4,
+      arbitrary: fc.constant<Outcome>({ kind: "succeeded", amountMinor: operation.amountMinor, authorization }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc
+        .integer({ min: 0, max: 1_500 })
+        .map((amountMinor): Outcome => ({ kind: "succeeded", amountMinor, authorization })),
+    },
+    { weight: 1, arbitrary: fc.constant<Outcome>({ kind: "failed", code: "CARD_DECLINED" }) },
+    {
+      weight: 1,
+      arbitrary: fc.constant<Outcome>({
+        kind: "action-required",
+        amountMinor: 1_000,
+        providerId: "auth_1",
+        url: "http://bank",
+      }),
+    },
+    { weight: 1, arbitrary: fc.constant<Outcome>({ kind: "unknown", reason: "time-out" }) },
+  );
+const report = fc
+  .integer({ min: 0, max: life.length - 1 })
+  .chain((index) => outcome(life[index]!).map((known) => ({ index, outcome: known })));
+
+test("no sequence of replies, look-ups and callbacks moves more than was agreed, or one operation twice", () => {
+  fc.assert(
+    fc.property(fc.array(report, { maxLength: 60 }), (reports) => {
+      let payment = newPayment();
+      const operations = new Map(life.map((operation) => [operation.id, operation]));
+      const ledger = new Map<string, number>();
+      const debits = { CARD_HOLDS: 0, PROVIDER_RECEIVABLE: 0, REFUNDS: 0 };
+      const posted: string[] = [];
+      for (const { index, outcome: known } of reports) {
+        const operation = operations.get(index + 1)!;
+        const open = [...operations.values()].filter((other) => !isSettled(other));
+        const decision = decide(payment, operation, open, known, now);
+        if (decision.kind !== "applied") continue;
+        expect(isSettled(operation)).toBe(false);
+        payment = decision.payment;
+        for (const changed of decision.operations) operations.set(changed.id, changed);
+        for (const posting of decision.postings) {
+          posted.push(`${posting.kind}/${posting.sequence}`);
+          expect(posting.entries.reduce((sum, entry) => sum + entry.amountMinor, 0)).toBe(0);
+          for (const { account, amountMinor } of posting.entries) {
+            ledger.set(account, (ledger.get(account) ?? 0) + amountMinor);
+            if (amountMinor > 0 && account in debits) debits[account as keyof typeof debits] += amountMinor;
+          }
+        }
+        const { authorizedMinor, capturedMinor, voidedMinor, refundedMinor } = payment;
+        expect([0, 1_000]).toContain(authorizedMinor);
+        expect(refundedMinor).toBeGreaterThanOrEqual(0);
+        expect(refundedMinor).toBeLessThanOrEqual(capturedMinor);
+        expect(capturedMinor + voidedMinor).toBeLessThanOrEqual(authorizedMinor);
+        expect(debits).toEqual({
+          CARD_HOLDS: authorizedMinor,
+          PROVIDER_RECEIVABLE: capturedMinor,
+          REFUNDS: refundedMinor,
+        });
+        expect(ledger.get("CARD_HOLDS") ?? 0).toBe(authorizedMinor - capturedMinor - voidedMinor);
+      }
+      expect(new Set(posted).size).toBe(posted.length);
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+describe("what is certain without the provider", () => {
+  const due = (kind: DueOperation["kind"], changes: Partial<DueOperation> = {}): DueOperation => ({
+    ...{
+      paymentId: "p",
+      kind,
+      sequence: 1,
+      attempt: 1,
+      amountMinor: 400,
+      token: null,
+      tries: 1,
+      orderId: "o",
+      orderNumber: "N",
+      currency: "GBP",
+    },
+    ...{
+      providerId: "auth_1",
+      authorizedMinor: 1_000,
+      capturedMinor: 0,
+      voidedMinor: 0,
+      refundedMinor: 0,
+      capturableMinor: 1_000,
+      actionOpen: false,
+    },
+    ...changes,
+  });
+  test.each([
+    ["a second hold is refused", due("AUTHORIZE"), { kind: "failed", code: "ALREADY_AUTHORIZED" }],
+    [
+      "a card while the shopper decides on another",
+      due("AUTHORIZE", { authorizedMinor: 0, actionOpen: true }),
+      { kind: "failed", code: "ANOTHER_ATTEMPT_OPEN" },
+    ],
+    ["a first card is not", due("AUTHORIZE", { authorizedMinor: 0 }), undefined],
+    ["a capture of what is not held", due("CAPTURE", { voidedMinor: 700 }), { kind: "failed", code: "NOT_AUTHORIZED" }],
+    [
+      "a capture beyond what was not cancelled",
+      due("CAPTURE", { capturableMinor: 300 }),
+      { kind: "failed", code: "NOT_CAPTURABLE" },
+    ],
+    ["a void of nothing", due("VOID", { authorizedMinor: 0 }), { kind: "succeeded", amountMinor: 0 }],
+    [
+      "a void while the shopper decides must be asked",
+      due("VOID", { authorizedMinor: 0, actionOpen: true }),
+      undefined,
+    ],
+    [
+      "a refund of what was not captured",
+      due("REFUND", { capturedMinor: 300 }),
+      { kind: "failed", code: "EXCEEDS_CAPTURED" },
+    ],
+  ])("%s", (_, operation, expected) => expect(foregoneOutcome(operation)).toEqual(expected));
+});
+
+test("nothing is posted where nothing moved", () => expect(entriesOf("VOID", 0)).toEqual([]));
