@@ -5,13 +5,18 @@ import type { Movement, Reservation, StockRow } from "./stock.ts";
 
 // Stock, reservations and movements.
 
-const lockOrders = statement<OrderStock>(
+/** Locks first and reads after it: a subselect beside FOR UPDATE would still see what was there before the wait. */
+const lockOrders = statement(
   "orderStockLock",
+  `SELECT FROM order_stock WHERE order_id = ANY($1::uuid[]) ORDER BY order_id FOR UPDATE`,
+);
+const readOrders = statement<OrderStock>(
+  "orderStockRead",
   `SELECT order_id AS "orderId", customer_id AS "customerId", state, version,
      coalesce((SELECT json_agg(json_build_object('orderId', r.order_id, 'lineId', r.line_id, 'skuId', r.sku_id, 'locationId', r.location_id,
        'quantity', r.quantity, 'consumed', r.consumed, 'released', r.released) ORDER BY r.line_id, r.location_id)
        FROM reservations r WHERE r.order_id = o.order_id), '[]') AS reservations
-   FROM order_stock o WHERE order_id = ANY($1::uuid[]) ORDER BY order_id FOR UPDATE`,
+   FROM order_stock o WHERE order_id = ANY($1::uuid[]) ORDER BY order_id`,
 );
 const lockStock = statement<StockRow>(
   "stockLock",
@@ -94,7 +99,9 @@ export interface NewMovement extends Omit<Movement, "reason" | "reference" | "li
 
 /** Locks what is held for the orders, in id order. */
 export async function lockOrderStock(tx: Transaction, orderIds: string[]): Promise<Map<string, OrderStock>> {
-  const rows = orderIds.length === 0 ? [] : await tx.many(lockOrders, [[...new Set(orderIds)]]);
+  if (orderIds.length === 0) return new Map();
+  const wanted = [[...new Set(orderIds)]];
+  const [, rows] = await Promise.all([tx.run(lockOrders, wanted), tx.many(readOrders, wanted)]);
   return new Map(rows.map((row) => [row.orderId, row]));
 }
 

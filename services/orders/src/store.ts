@@ -23,9 +23,11 @@ export const orderColumns = `o.id, o.number, o.kind, o.status, o.customer_id AS 
      'returned', l.returned, 'refundedMinor', l.refunded_minor) ORDER BY l.position)
    FROM order_lines l WHERE l.order_id = o.id) AS lines`;
 
-const lockOrders = statement<Order>(
-  "orderLock",
-  `SELECT ${orderColumns} FROM orders o WHERE o.id = ANY($1::uuid[]) ORDER BY o.id FOR UPDATE OF o`,
+/** Locks first and reads after it: a subselect beside FOR UPDATE would still see the lines from before the wait. */
+const lockOrders = statement("orderLock", `SELECT FROM orders WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE`);
+const readOrders = statement<Order>(
+  "orderRead",
+  `SELECT ${orderColumns} FROM orders o WHERE o.id = ANY($1::uuid[]) ORDER BY o.id`,
 );
 
 /** Keeps no personal data of a customer who was erased meanwhile. */
@@ -129,7 +131,8 @@ export interface OrderBook {
 
 /** Locks the orders in id order and reads them whole. */
 export async function openBook(tx: Transaction, ids: string[]): Promise<OrderBook> {
-  const rows = await tx.many(lockOrders, [[...new Set(ids)]]);
+  const wanted = [[...new Set(ids)]];
+  const [, rows] = await Promise.all([tx.run(lockOrders, wanted), tx.many(readOrders, wanted)]);
   const orders = new Map<string, Order>();
   const before = new Map<string, string>();
   const linesBefore = new Map<string, string>();
