@@ -17,8 +17,6 @@ CREATE TABLE categories (
 CREATE TABLE products (
   id          uuid PRIMARY KEY,
   slug        text NOT NULL UNIQUE,
-  -- The code under which an importer knows it; codes are case-sensitive.
-  import_code text UNIQUE,
   name        text NOT NULL,
   description text NOT NULL,
   picture     text,
@@ -44,7 +42,8 @@ CREATE TABLE skus (
   id                   uuid PRIMARY KEY,
   product_id           uuid NOT NULL REFERENCES products,
   position             int NOT NULL,
-  code                 text NOT NULL UNIQUE,
+  -- Upper and lower case differ. Checked when a statement ends, so that two SKUs can change their codes with each other.
+  code                 text NOT NULL UNIQUE DEFERRABLE,
   options              json NOT NULL,
   digital              boolean NOT NULL,
   weight_grams         int NOT NULL CHECK (weight_grams >= 0),
@@ -76,8 +75,10 @@ CREATE TABLE stock (
 -- The ledger of stock: on hand is the sum of these, and rows are only ever added.
 CREATE TABLE movements (
   id          uuid PRIMARY KEY,
-  sku_id      uuid NOT NULL REFERENCES skus,
-  location_id uuid NOT NULL REFERENCES locations,
+  -- Of a row of stock, which refers to SKU and location; so do reservations. Without references of their own a batch of
+  -- orders does not lock those rows again and again.
+  sku_id      uuid NOT NULL,
+  location_id uuid NOT NULL,
   quantity    bigint NOT NULL CHECK (quantity <> 0),
   reason      text NOT NULL CHECK (reason IN ('OPENING', 'RECEIPT', 'CORRECTION', 'LOSS', 'SALE', 'RETURN')),
   -- What it belongs to: an order's parcel or a return; with the line it is the movement's identity.
@@ -93,15 +94,18 @@ CREATE INDEX movements_sku ON movements (sku_id, id DESC);
 CREATE TABLE order_stock (
   order_id    uuid PRIMARY KEY,
   customer_id uuid NOT NULL,
-  state       text NOT NULL CHECK (state IN ('RESERVED', 'REJECTED')),
-  version     int NOT NULL
+  -- UNKNOWN: cancelled here without ever having been placed here.
+  state       text NOT NULL CHECK (state IN ('RESERVED', 'REJECTED', 'UNKNOWN')),
+  version     int NOT NULL,
+  -- Cancellations and parcels that were applied: none of them counts twice, whatever event it comes with.
+  settled     uuid[] NOT NULL DEFAULT '{}'
 );
 
 CREATE TABLE reservations (
   order_id    uuid NOT NULL REFERENCES order_stock,
   line_id     uuid NOT NULL,
-  sku_id      uuid NOT NULL REFERENCES skus,
-  location_id uuid NOT NULL REFERENCES locations,
+  sku_id      uuid NOT NULL,
+  location_id uuid NOT NULL,
   quantity    bigint NOT NULL CHECK (quantity > 0),
   consumed    bigint NOT NULL DEFAULT 0 CHECK (consumed >= 0),
   released    bigint NOT NULL DEFAULT 0 CHECK (released >= 0),
@@ -119,6 +123,7 @@ CREATE TABLE returned (
   PRIMARY KEY (return_id, line_id, disposition)
 );
 
-GRANT SELECT, INSERT, UPDATE ON locations, categories, products, skus, prices, stock, order_stock, reservations TO :"role";
+GRANT SELECT, INSERT, UPDATE ON locations, categories, products, skus, stock, order_stock, reservations TO :"role";
 GRANT SELECT, INSERT, DELETE ON product_categories TO :"role";
+GRANT SELECT, INSERT, UPDATE, DELETE ON prices TO :"role";
 GRANT SELECT, INSERT ON movements, returned TO :"role";

@@ -49,6 +49,8 @@ export function requireProduct(product: ProductInput): void {
     throw invalid("slug", "A slug has lower-case letters, digits and single dashes.");
   requireText(product.name, "name", 200);
   if (product.description.length > 10_000) throw invalid("description", "A description has at most 10,000 characters.");
+  if (product.picture != null && !/^[a-z0-9]+(-[a-z0-9]+)*\.svg$/.test(product.picture))
+    throw invalid("picture", "A picture is a file name such as stoneware-mug.svg.");
   requireTaxClass(product.taxClass, "taxClass");
   if (product.skus.length === 0) throw invalid("skus", "A product has at least one SKU.");
   if (product.skus.length > skusAtMost) throw invalid("skus", `A product has at most ${skusAtMost} SKUs.`);
@@ -58,15 +60,34 @@ export function requireProduct(product: ProductInput): void {
     requireText(sku.code, `${at}.code`, 64);
     if (codes.has(sku.code)) throw invalid(`${at}.code`, `The code ${sku.code} stands twice.`);
     codes.add(sku.code);
+    if ((sku.options?.length ?? 0) > 10) throw invalid(`${at}.options`, "A SKU has at most 10 options.");
+    for (const [place, option] of (sku.options ?? []).entries()) {
+      requireText(option.name, `${at}.options[${place}].name`, 50);
+      requireText(option.value, `${at}.options[${place}].value`, 100);
+    }
     if ((sku.weightGrams ?? 0) < 0) throw invalid(`${at}.weightGrams`, "A weight is zero or more.");
     if (sku.prices.length === 0) throw invalid(`${at}.prices`, "A SKU has a price in at least one currency.");
-    for (const [place, price] of sku.prices.entries()) requirePrice(price, `${at}.prices[${place}]`);
+    requirePrices(sku.prices, `${at}.prices`);
   }
 }
 
+/** Throws InvalidInput where a price is none or a currency stands twice. */
+export function requirePrices(prices: { currency: string; amountMinor: number }[], field: string): void {
+  const seen = new Set<string>();
+  for (const [index, price] of prices.entries()) {
+    requirePrice(price, `${field}[${index}]`);
+    if (seen.has(price.currency)) throw invalid(`${field}[${index}].currency`, `${price.currency} stands twice.`);
+    seen.add(price.currency);
+  }
+}
+
+/** Throws InvalidInput where the shop does not sell in the currency. */
+export function requireCurrency(currency: string, field: string): void {
+  if (!currencies.has(currency)) throw invalid(field, `The shop sells in ${[...currencies].join(", ")}.`);
+}
+
 export function requirePrice(price: { currency: string; amountMinor: number }, field: string): void {
-  if (!currencies.has(price.currency))
-    throw invalid(`${field}.currency`, `The shop sells in ${[...currencies].join(", ")}.`);
+  requireCurrency(price.currency, `${field}.currency`);
   if (!Number.isSafeInteger(price.amountMinor) || price.amountMinor < 0)
     throw invalid(`${field}.amountMinor`, "A price is a whole number of minor units, zero or more.");
 }

@@ -1,12 +1,11 @@
 import type { Database } from "@crowdcrunch/kit/database";
 import { invalid } from "@crowdcrunch/kit/errors";
 import type { Viewer } from "@crowdcrunch/kit/identity";
-import { requirePrice, requireTaxClass, requireText, slugOf } from "./catalogue.ts";
+import { requirePrices, requireTaxClass, requireText, slugOf } from "./catalogue.ts";
 import { announceProducts } from "./commands.ts";
 import { announceAvailability } from "./commands-stock.ts";
-import { stockOf } from "./stock.ts";
 import { addLocations, findImported, lockCatalogue, saveCatalogue } from "./store.ts";
-import { findLocation, lockSkuStock, saveStockChanges } from "./store-stock.ts";
+import { findLocation, saveStockChanges } from "./store-stock.ts";
 
 export interface ImportedProductInput {
   code: string;
@@ -24,8 +23,8 @@ const unitsAtMost = 1_000_000_000;
 export function createImports({ db, newId }: { db: Database; newId: () => string }) {
   return {
     /**
-     * Creates the products whose code is not known yet, each with one SKU of the same code and its opening stock; those
-     * that are known stay as they are, so that a second import changes nothing. Resolves to the SKUs of all, in order.
+     * Creates the products of whose code there is no SKU yet, each with one SKU and its opening stock; what is
+     * known stays as it is, so that a second import changes nothing. Resolves to the SKUs of all, in order.
      */
     async importProducts(
       viewer: Viewer,
@@ -44,11 +43,10 @@ export function createImports({ db, newId }: { db: Database; newId: () => string
         for (const { code, id, skuId } of fresh) known.set(code, { id, skuId });
         if (fresh.length > 0) {
           await saveCatalogue(tx, {
-            products: fresh.map(({ id, code, name, description, taxClass }) => ({
+            products: fresh.map(({ id, name, description, taxClass }) => ({
               id,
               // Codes that differ by case alone are different products: the id keeps their slugs apart.
               slug: `${slugOf(name) || "product"}-${id.slice(-12)}`,
-              importCode: code,
               name: name.trim(),
               description: description ?? "",
               picture: null,
@@ -87,12 +85,7 @@ export function createImports({ db, newId }: { db: Database; newId: () => string
           );
           await announceAvailability(
             tx,
-            stockOf(
-              await lockSkuStock(
-                tx,
-                fresh.map(({ skuId }) => skuId),
-              ),
-            ),
+            fresh.map(({ skuId }) => skuId),
           );
         }
         return { created: fresh.length, products: codes.map((code) => known.get(code)!) };
@@ -120,7 +113,7 @@ function requireImport(products: ImportedProductInput[]): void {
     codes.add(product.code);
     requireText(product.name, `${at}.name`, 200);
     requireTaxClass(product.taxClass, `${at}.taxClass`);
-    for (const [place, price] of product.prices.entries()) requirePrice(price, `${at}.prices[${place}]`);
+    requirePrices(product.prices, `${at}.prices`);
     if (product.stock != null && (product.stock < 0 || product.stock > unitsAtMost))
       throw invalid(`${at}.stock`, `Stock is 0 to ${unitsAtMost} units.`);
   }

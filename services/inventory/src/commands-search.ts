@@ -1,6 +1,7 @@
 import type { Database } from "@crowdcrunch/kit/database";
 import { invalid } from "@crowdcrunch/kit/errors";
 import { requireUuid } from "@crowdcrunch/kit/idempotency";
+import { requireCurrency } from "./catalogue.ts";
 import type { Word } from "./search.ts";
 import { correct, wordsOf } from "./search.ts";
 import type { Found, ProductFilter, ProductSort } from "./store-search.ts";
@@ -60,6 +61,7 @@ export function createSearch(db: Database) {
       unpublished: boolean,
     ): Promise<Found[]> {
       if ((match.text?.length ?? 0) > 200) throw invalid("matching.text", "A search has at most 200 characters.");
+      requireCurrency(match.currency ?? "GBP", "matching.currency");
       const text = match.text?.trim() ?? "";
       const words = text === "" ? [] : await understand(text);
       if (text !== "" && words.length === 0) return [];

@@ -1,11 +1,10 @@
 import type { Database } from "@crowdcrunch/kit/database";
 import { announceProducts } from "./commands.ts";
 import { announceAvailability } from "./commands-stock.ts";
-import { stockOf } from "./stock.ts";
 import type { PriceRow, ProductRow, SkuRow } from "./store.ts";
 import { addCategoriesOf, addLocations, hasProducts, lockCatalogue, saveCatalogue } from "./store.ts";
 import type { NewMovement } from "./store-stock.ts";
-import { lockSkuStock, saveStockChanges } from "./store-stock.ts";
+import { saveStockChanges } from "./store-stock.ts";
 
 /** The starter catalogue as its files have it: services/inventory/catalogue. */
 export interface StarterCatalogue {
@@ -57,7 +56,7 @@ export async function loadStarterCatalogue(
     for (const product of catalogue.products) {
       const productId = newId();
       const { slug, name, description, picture, taxClass } = product;
-      products.push({ id: productId, slug, importCode: null, name, description, picture, taxClass, published: true });
+      products.push({ id: productId, slug, name, description, picture, taxClass, published: true });
       categories.push({ productId, slug: product.category });
       for (const [position, sku] of product.skus.entries()) {
         const skuId = newId();
@@ -98,12 +97,7 @@ export async function loadStarterCatalogue(
     );
     await announceAvailability(
       tx,
-      stockOf(
-        await lockSkuStock(
-          tx,
-          skus.filter(({ digital }) => !digital).map(({ id }) => id),
-        ),
-      ),
+      skus.map(({ id }) => id),
     );
     return true;
 

@@ -4,11 +4,12 @@ import { invalid, notFound, notPossible } from "@crowdcrunch/kit/errors";
 import { idempotent, requireUuid } from "@crowdcrunch/kit/idempotency";
 import type { Viewer } from "@crowdcrunch/kit/identity";
 import type { Stock } from "./stock.ts";
-import { availabilityOf, availableUnits, stockOf } from "./stock.ts";
+import { availabilityOf, availableUnits } from "./stock.ts";
 import {
   findAvailabilities,
+  findAvailabilitiesOfProducts,
   findLocation,
-  findSkuKind,
+  lockSkuKind,
   lockSkuStock,
   saveAvailabilities,
   saveStockChanges,
@@ -25,17 +26,42 @@ export interface MoveStockInput {
   reason: string;
 }
 
-/** Tells of SKUs whose availability went over a threshold; movements between thresholds are nobody's business. */
-export async function announceAvailability(tx: Transaction, stock: Stock): Promise<void> {
-  const known = await findAvailabilities(tx, [...stock.keys()]);
+/**
+ * SKUs of which few or none were or are left: those whose availability may have changed. What was and is plentiful at
+ * the locations that are locked is so with the others, too.
+ */
+export function runningLow(skuIds: Iterable<string>, before: Stock, after: Stock): string[] {
+  return [...skuIds].filter((skuId) =>
+    [before, after].some((stock) => availabilityOf(availableUnits(stock, skuId)) !== "IN_STOCK"),
+  );
+}
+
+/**
+ * Tells of SKUs whose availability went over a threshold, or that are new; movements between thresholds are nobody's
+ * business. Call it after the stock is saved: it counts what lies at all locations, also at those that came meanwhile.
+ */
+export async function announceAvailability(tx: Transaction, skuIds: string[]): Promise<void> {
+  const known = await findAvailabilities(tx, skuIds);
   const changed = known.flatMap((sku) => {
-    const availability = availabilityOf(availableUnits(stock, sku.skuId));
-    return sku.digital || availability === sku.availability ? [] : [{ ...sku, availability, version: sku.version + 1 }];
+    const availability = sku.digital ? "IN_STOCK" : availabilityOf(sku.available);
+    return sku.version > 0 && availability === sku.availability
+      ? []
+      : [{ ...sku, availability, version: sku.version + 1 } as const];
   });
   await saveAvailabilities(tx, changed);
   for (const { productId, skuId, availability, version } of changed) {
     tx.emit(availabilityChanged.create({ productId, skuId, availability, version }, { sequence: version }));
   }
+}
+
+/** Tells again what is known of the products' SKUs. Resolves to the number of events. */
+export async function republishAvailability(tx: Transaction, productIds: string[]): Promise<number> {
+  const known = await findAvailabilitiesOfProducts(tx, productIds);
+  for (const { productId, skuId, availability, version } of known) {
+    const data = { productId, skuId, availability, version };
+    tx.emit(availabilityChanged.create(data, { sequence: version, republished: true }));
+  }
+  return known.length;
 }
 
 /** What staff do with stock. */
@@ -57,7 +83,7 @@ export function createStockCommands({ db, newId }: { db: Database; newId: () => 
       const { idempotencyKey, ...request } = input;
       return db.transaction((tx) =>
         idempotent(tx, { principal: viewer.sub, operation: "moveStock", key: idempotencyKey, request }, async () => {
-          const sku = await findSkuKind(tx, skuId);
+          const sku = await lockSkuKind(tx, skuId);
           if (!sku) throw notFound("There is no such SKU.");
           if (sku.digital) throw notPossible("DIGITAL", "Digital goods have no stock.");
           const locationId = await findLocation(tx, input.location);
@@ -83,7 +109,7 @@ export function createStockCommands({ db, newId }: { db: Database; newId: () => 
             actor: viewer.sub,
           };
           await saveStockChanges(tx, { orders: [], reservations: [], stock: [row], movements: [movement] });
-          await announceAvailability(tx, stockOf(rows));
+          await announceAvailability(tx, [skuId]);
           return { skuId };
         }),
       );

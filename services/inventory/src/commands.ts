@@ -5,6 +5,7 @@ import { requireUuid } from "@crowdcrunch/kit/idempotency";
 import type { Republish } from "@crowdcrunch/kit/operations";
 import type { ProductInput } from "./catalogue.ts";
 import { requirePrice, requireProduct, skuName } from "./catalogue.ts";
+import { announceAvailability, republishAvailability } from "./commands-stock.ts";
 import type { ProductState } from "./store.ts";
 import {
   findIdsAfter,
@@ -15,7 +16,15 @@ import {
   findTaken,
   findUnknownCategories,
 } from "./store.ts";
-import { nextVersions, saveCatalogue, savePrices, setPublished, unlistOthers } from "./store.ts";
+import {
+  lockCatalogue,
+  nextVersions,
+  removeOtherPrices,
+  saveCatalogue,
+  savePrices,
+  setPublished,
+  unlistOthers,
+} from "./store.ts";
 
 /** Tells the products' new state. */
 export async function announceProducts(tx: Transaction, ids: string[]): Promise<void> {
@@ -32,11 +41,11 @@ function emitState(tx: Transaction, state: ProductState, republished: boolean): 
   tx.emit(productChanged.create(data, { sequence: state.version, ...(republished ? { republished } : {}) }));
 }
 
-/** Publishes the products' current state at their current versions. */
+/** Publishes the products' and their SKUs' current state at their current versions. */
 export const republish: Republish = async (tx, after, limit) => {
   const ids = await findIdsAfter(tx, after, limit);
   for (const state of await findStates(tx, ids)) emitState(tx, state, true);
-  return { last: ids.at(-1) ?? null, events: ids.length };
+  return { last: ids.at(-1) ?? null, events: ids.length + (await republishAvailability(tx, ids)) };
 };
 
 /** What staff do with the catalogue. */
@@ -47,6 +56,8 @@ export function createCommands({ db, newId }: { db: Database; newId: () => strin
       requireProduct(input);
       const id = input.id == null ? newId() : requireUuid(input.id, "id");
       return db.transaction(async (tx) => {
+        // One at a time, so that two cannot find the same slug or code free.
+        await lockCatalogue(tx);
         if (input.id != null && !(await findProductForUpdate(tx, id))) throw notFound("There is no such product.");
         const [unknown] = await findUnknownCategories(tx, input.categories ?? []);
         if (unknown) throw invalid("categories", `There is no category "${unknown}"; see categories.`);
@@ -81,12 +92,17 @@ export function createCommands({ db, newId }: { db: Database; newId: () => strin
             weightGrams: sku.weightGrams ?? 0,
           };
         });
+        const prices = input.skus.flatMap((sku, index) =>
+          sku.prices.map((price) => ({ skuId: skus[index]!.id, ...price })),
+        );
+        const skuIds = skus.map((sku) => sku.id);
+        if (new Set(skuIds).size < skuIds.length) throw invalid("skus", "A SKU of the product is named twice.");
+        await removeOtherPrices(tx, skuIds, prices);
         await saveCatalogue(tx, {
           products: [
             {
               id,
               slug: input.slug,
-              importCode: null,
               name: input.name.trim(),
               description: input.description,
               picture: input.picture ?? null,
@@ -95,15 +111,12 @@ export function createCommands({ db, newId }: { db: Database; newId: () => strin
             },
           ],
           skus,
-          prices: input.skus.flatMap((sku, index) => sku.prices.map((price) => ({ skuId: skus[index]!.id, ...price }))),
+          prices,
           categories: (input.categories ?? []).map((slug) => ({ productId: id, slug })),
         });
-        await unlistOthers(
-          tx,
-          id,
-          skus.map((sku) => sku.id),
-        );
+        await unlistOthers(tx, id, skuIds);
         await announceProducts(tx, [id]);
+        await announceAvailability(tx, skuIds);
         return { id };
       });
     },

@@ -3,6 +3,7 @@ import type { RequestContext } from "@crowdcrunch/kit/graphql";
 import { requireUuid } from "@crowdcrunch/kit/idempotency";
 import { isStaff, requireViewer } from "@crowdcrunch/kit/identity";
 import { pageSize } from "@crowdcrunch/kit/operations";
+import { requireCurrency } from "./catalogue.ts";
 import type { Commands } from "./commands.ts";
 import type { ImportCommands } from "./commands-import.ts";
 import type { Search } from "./commands-search.ts";
@@ -54,7 +55,10 @@ export function createResolvers({ commands, stock, imports, search, lists }: Par
           pageInfo: { hasNextPage: found.length > first, endCursor: nodes.length > 0 ? cursorOf(nodes.at(-1)!) : null },
         };
       },
-      sku: (_, { id }, context) => skuOf(context, id),
+      async sku(_, { id }, context) {
+        const sku = await skuOf(context, id);
+        return sku && visible(await productOf(context, sku.productId), context) ? sku : undefined;
+      },
       skusByCode(_, { codes }) {
         if (codes.length === 0 || codes.length > 500) throw invalid("codes", "Ask for 1 to 500 codes at a time.");
         return lists.skusByCode(codes) as never;
@@ -105,6 +109,7 @@ export function createResolvers({ commands, stock, imports, search, lists }: Par
       __resolveReference: (({ id }: { id: string }, context: RequestContext) => skuOf(context, id)) as never,
       product: ({ productId }, _, context) => mustFind(productOf(context, productId)),
       async price({ id }, { currency }, context) {
+        requireCurrency(currency, "currency");
         const price = (await context.load(lists.pricesOf, id))?.find((candidate) => candidate.currency === currency);
         return price ? { amountMinor: price.amountMinor, currency } : null;
       },

@@ -24,7 +24,6 @@ export interface PriceRow {
 export interface ProductRow {
   id: string;
   slug: string;
-  importCode: string | null;
   name: string;
   description: string;
   picture: string | null;
@@ -34,9 +33,9 @@ export interface ProductRow {
 
 const upsertProducts = statement<{ id: string }>(
   "productSave",
-  `INSERT INTO products (id, slug, import_code, name, description, picture, tax_class, published, version)
-   SELECT id, slug, "importCode", name, description, picture, "taxClass", published, 0
-   FROM json_to_recordset($1::json) AS n(id uuid, slug text, "importCode" text, name text, description text, picture text, "taxClass" text, published boolean)
+  `INSERT INTO products (id, slug, name, description, picture, tax_class, published, version)
+   SELECT id, slug, name, description, picture, "taxClass", published, 0
+   FROM json_to_recordset($1::json) AS n(id uuid, slug text, name text, description text, picture text, "taxClass" text, published boolean)
    ON CONFLICT (id) DO UPDATE SET slug = excluded.slug, name = excluded.name, description = excluded.description,
      picture = excluded.picture, tax_class = excluded.tax_class, published = excluded.published, changed_at = now()
    RETURNING id`,
@@ -58,6 +57,12 @@ const upsertPrices = statement<{ sku_id: string }>(
   `INSERT INTO prices AS p (sku_id, currency, amount_minor)
    SELECT "skuId", currency, "amountMinor" FROM json_to_recordset($1::json) AS n("skuId" uuid, currency text, "amountMinor" bigint)
    ON CONFLICT (sku_id, currency) DO UPDATE SET amount_minor = excluded.amount_minor WHERE p.amount_minor <> excluded.amount_minor
+   RETURNING sku_id`,
+);
+const removePrices = statement<{ sku_id: string }>(
+  "priceRemove",
+  `DELETE FROM prices p WHERE sku_id = ANY($1::uuid[]) AND NOT EXISTS (
+     SELECT FROM json_to_recordset($2::json) AS n("skuId" uuid, currency text) WHERE n."skuId" = p.sku_id AND n.currency = p.currency)
    RETURNING sku_id`,
 );
 const raisePriceVersion = statement(
@@ -135,8 +140,8 @@ const taken = statement<{ what: string }>(
    UNION ALL SELECT code FROM skus WHERE code = ANY($3::text[]) AND product_id <> $1`,
 );
 const imported = statement<{ code: string; id: string; skuId: string }>(
-  "productImported",
-  `SELECT p.import_code AS code, p.id, s.id AS "skuId" FROM products p JOIN skus s ON s.product_id = p.id WHERE p.import_code = ANY($1::text[])`,
+  "skuOfCode",
+  `SELECT code, product_id AS id, id AS "skuId" FROM skus WHERE code = ANY($1::text[])`,
 );
 const anyProduct = statement<{ id: string }>("productAny", `SELECT id FROM products LIMIT 1`);
 const lockSeed = statement<unknown>("seedLock", `SELECT pg_advisory_xact_lock(hashtext('inventory.catalogue'))`);
@@ -174,6 +179,12 @@ export async function savePrices(tx: Transaction, prices: PriceRow[]): Promise<b
   if (changed.length === 0) return false;
   await tx.run(raisePriceVersion, [[...new Set(changed.map((row) => row.sku_id))]]);
   return true;
+}
+
+/** Removes the SKUs' prices in other currencies than those given. */
+export async function removeOtherPrices(tx: Transaction, skuIds: string[], prices: PriceRow[]): Promise<void> {
+  const removed = await tx.many(removePrices, [skuIds, JSON.stringify(prices)]);
+  if (removed.length > 0) await tx.run(raisePriceVersion, [[...new Set(removed.map((row) => row.sku_id))]]);
 }
 
 /** SKUs that are no longer among the product's: kept, because orders refer to them. */
