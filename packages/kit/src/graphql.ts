@@ -3,10 +3,10 @@ import { buildSubgraphSchema } from "@apollo/subgraph";
 import { fastifyApolloDrainPlugin, fastifyApolloHandler } from "@as-integrations/fastify";
 import DataLoader from "dataloader";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { parse } from "graphql";
+import { GraphQLError, parse } from "graphql";
 import { guardResolvers } from "./access.ts";
 import type { ResolverMap } from "./access.ts";
-import { toGraphQLError } from "./errors.ts";
+import { CodedError, toGraphQLError } from "./errors.ts";
 import type { TokenVerifier, Viewer } from "./identity.ts";
 import type { Logger } from "./logger.ts";
 import { CurrencyCode, DateTime, MinorUnits } from "./scalars.ts";
@@ -64,7 +64,8 @@ export async function serveSubgraph(
           "a request failed",
         ),
       );
-      return { ...formatted, message: mapped.message, extensions: { ...formatted.extensions, ...mapped.extensions } };
+      const { http: _, ...extensions } = mapped.extensions;
+      return { ...formatted, message: mapped.message, extensions: { ...formatted.extensions, ...extensions } };
     },
     plugins: [fastifyApolloDrainPlugin(app)],
   });
@@ -73,11 +74,22 @@ export async function serveSubgraph(
     url: "/graphql",
     method: ["GET", "POST"],
     handler: fastifyApolloHandler(server, {
-      context: async (request, reply) =>
-        createContext(await options.tokens.verify(request.headers.authorization), request, reply),
+      context: async (request, reply) => createContext(await identify(options.tokens, request), request, reply),
     }),
   });
   return server;
+}
+
+/** A token that is not good ends the request, whatever it asks for, with the status that HTTP has for it. */
+async function identify(tokens: TokenVerifier, request: FastifyRequest): Promise<Viewer | null> {
+  try {
+    return await tokens.verify(request.headers.authorization);
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error;
+    const { code, message, retryAfterMs } = error;
+    const http = { status: code === "UNAUTHENTICATED" ? 401 : 503 };
+    throw new GraphQLError(message, { extensions: { code, ...(retryAfterMs ? { retryAfterMs } : {}), http } });
+  }
 }
 
 function createContext(viewer: Viewer | null, request: FastifyRequest, reply: FastifyReply): RequestContext {

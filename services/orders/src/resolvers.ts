@@ -1,7 +1,7 @@
 import { Problem, invalid, problem } from "@crowdcrunch/kit/errors";
 import type { RequestContext } from "@crowdcrunch/kit/graphql";
 import { requireUuid } from "@crowdcrunch/kit/idempotency";
-import { requireViewer } from "@crowdcrunch/kit/identity";
+import { requireOwner, requireViewer } from "@crowdcrunch/kit/identity";
 import { pageSize } from "@crowdcrunch/kit/operations";
 import type { Commands } from "./commands.ts";
 import type { CouponCommands } from "./commands-coupon.ts";
@@ -41,8 +41,12 @@ export function createResolvers(parts: {
   return {
     Query: {
       order: (_, { number }, context) => context.load(lists.ordersByNumber, number.toUpperCase()),
-      myOrders: (_, { first, after }, context) =>
-        page(lists.ordersOfCustomer(requireViewer(context.viewer).sub, cursor(after), pageSize(first) + 1), first),
+      async myOrders(_, { first, after }, context) {
+        const viewer = requireViewer(context.viewer);
+        // Whoever came by an order's link sees that order alone.
+        requireOwner(viewer, viewer.sub);
+        return page(lists.ordersOfCustomer(viewer.sub, cursor(after), pageSize(first) + 1), first);
+      },
       orders: (_, { status, email, number, first, after }) =>
         page(
           lists.searchOrders(
