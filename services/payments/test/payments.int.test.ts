@@ -139,6 +139,14 @@ describe("callbacks", () => {
     expect(await world.callBack({ ...operation, reference: world.order().orderId })).toBe(422);
     expect(await world.callBack({ ...operation, idempotencyKey: `${order.paymentId}:AUTHORIZE:9:1` })).toBe(422);
     expect(await world.callBack({ ...operation, idempotencyKey: "nonsense" })).toBe(422);
+    const key = `${order.paymentId}:AUTHORIZE:1:1`;
+    expect(
+      (
+        await world.payments.admin.query("SELECT FROM incidents WHERE kind = 'OUTCOME_REJECTED' AND subject = $1", [
+          key,
+        ])
+      ).rowCount,
+    ).toBe(1);
     expect(await names(order)).toEqual(["payment-action-required"]);
     expect((await fetch(`${world.payments.url}/hooks/payments`, { method: "POST", body: "{}" })).status).toBe(401);
   });

@@ -107,9 +107,15 @@ async function settleAll(context: SettleContext, settlements: Settlement[]): Pro
 
     for (const [index, settlement] of settlements.entries()) {
       const { report, source, sentAt } = settlement;
-      const refuse = (why: string, verdict: Verdict = "rejected") => {
+      const refuse = (why: string): Promise<void> => {
         log.error({ key: report.idempotencyKey, source, outcome: report.outcome.kind, why }, "an outcome is rejected");
-        verdicts.push(verdict);
+        verdicts.push("rejected");
+        // The provider and we disagree about money: a person must look.
+        return openIncident(tx, context.newId, {
+          kind: "OUTCOME_REJECTED",
+          subject: report.idempotencyKey,
+          detail: `${source}, ${report.outcome.kind}: ${why}.`,
+        });
       };
       const identity = identities[index];
       const payment = identity && state.payments.get(identity.paymentId);
@@ -119,16 +125,17 @@ async function settleAll(context: SettleContext, settlements: Settlement[]): Pro
           kind === identity?.kind && sequence === identity.sequence && attempt === identity.attempt,
       );
       if (!payment || !operation) {
-        refuse("there is no such operation");
+        await refuse("there is no such operation");
         continue;
       }
       const { now } = payment as Payment & { now: Date };
       if (sentAt && Math.abs(now.getTime() - sentAt.getTime()) > callbackToleranceMs) {
-        refuse("it was sent too long ago", "stale");
+        log.error({ key: report.idempotencyKey }, "a callback was sent too long ago, or by a wrong clock");
+        verdicts.push("stale");
         continue;
       }
       if (report.currency !== payment.currency || report.orderId !== payment.orderId) {
-        refuse("it is about another order or currency");
+        await refuse("it is about another order or currency");
         continue;
       }
       const decision = decide(
@@ -138,7 +145,7 @@ async function settleAll(context: SettleContext, settlements: Settlement[]): Pro
         report.outcome,
         now,
       );
-      if (decision.kind === "rejected") refuse(decision.why);
+      if (decision.kind === "rejected") await refuse(decision.why);
       else verdicts.push(decision.kind);
       if (decision.kind !== "applied") continue;
 
