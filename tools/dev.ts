@@ -10,6 +10,7 @@ import { start } from "@crowdcrunch/kit/service";
 import type { ServiceDefinition } from "@crowdcrunch/kit/service";
 import { startGateway } from "@crowdcrunch/gateway/gateway";
 import { startProvider } from "@crowdcrunch/provider/provider";
+import { untilCatalogueIsKnown } from "./catalogue.ts";
 import { checkNoneRuns, stopLeftovers } from "./control.ts";
 import { main, shopPlace } from "./environment.ts";
 import { readableLine } from "./log-lines.ts";
@@ -26,7 +27,6 @@ import {
   shopPlan,
 } from "./processes.ts";
 import type { ShopAddresses } from "./processes.ts";
-import { seedOnce } from "./shop.ts";
 import { supervise } from "./supervise.ts";
 import { writeState } from "./supervisor-state.ts";
 import type { ProcessState, SupervisorState } from "./supervisor-state.ts";
@@ -120,7 +120,10 @@ await main(async () => {
     await startParts(shop, started);
     state.phase = "running";
     writeState(place.varDir, state);
-    await seedOnce(place, console.log);
+    await untilCatalogueIsKnown(
+      shop.databaseUrl("auditor"),
+      services.map(({ name }) => name),
+    );
     console.log(`\nThe shop runs in this process: ${shop.url(gateway)}/ and /graphql. Ctrl-C stops it.\n`);
   } catch (error) {
     console.error(error);

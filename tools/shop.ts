@@ -1,8 +1,5 @@
 /** The whole shop as separate processes: for `make up` and, with a folder and ports of its own, for tests. */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
+import { untilCatalogueIsKnown } from "./catalogue.ts";
 import { checkNoneRuns, startSupervisor, stopLeftovers, stopSupervisor, untilReady } from "./control.ts";
 import type { Readiness } from "./control.ts";
 import { Problem } from "./environment.ts";
@@ -13,7 +10,6 @@ import { preparePostgres } from "./postgres.ts";
 import { checkFolder, checkNode } from "./preflight.ts";
 import { gateway, shopAddresses, shopPlan } from "./processes.ts";
 import type { ShopAddresses } from "./processes.ts";
-import { repositoryRoot } from "./schemas.ts";
 import { isAlive, readState } from "./supervisor-state.ts";
 
 /** How long a shop may take to be ready, in ms, where nothing else is said. */
@@ -24,8 +20,6 @@ export interface ShopOptions extends ShopPlace {
   processes?: string[];
   /** Variables for some processes, on top of what they get, by process name. */
   env?: Record<string, Record<string, string>>;
-  /** Loads the starter catalogue, unless this shop has it. Default false. */
-  seed?: boolean;
   /** The shop stops when the calling process ends, however it ends. Default true; `make up` says false. */
   lifeline?: boolean;
   /** How long it may take to be ready, in ms. */
@@ -50,9 +44,9 @@ export interface RunningShop extends ShopAddresses {
 }
 
 /**
- * Starts a shop and resolves when it is ready. Throws a Problem, which says what to do, when one runs in this folder
- * already, a port is taken, the disk is full or not writable, or a process does not become ready; what was started then
- * runs on, to be looked at, until `stopShop`.
+ * Starts a shop and resolves when it is ready, starter catalogue included. Throws a Problem, which says what to do, when
+ * one runs in this folder already, a port is taken, the disk is full or not writable, or a process does not become ready;
+ * what was started then runs on, to be looked at, until `stopShop`.
  */
 export async function startShop(options: ShopOptions): Promise<RunningShop> {
   const say = options.say ?? (() => {});
@@ -70,14 +64,21 @@ export async function startShop(options: ShopOptions): Promise<RunningShop> {
   await startSupervisor(plan, { lifeline: options.lifeline ?? true });
   const { timeoutMs = patienceMs, progress } = options;
   await untilReady(plan, { timeoutMs, ...(progress ? { progress } : {}) });
-  if (options.seed) await seedOnce(options, say);
+  const processes = processesOf(plan);
+  if (processes.some(({ env }) => env["STARTER_CATALOGUE"] === "true")) {
+    say("Waiting for the catalogue …");
+    await untilCatalogueIsKnown(
+      addresses.databaseUrl("auditor"),
+      processes.map(({ name }) => name),
+    );
+  }
   return handleOf(addresses, plan);
 }
 
 /** The shop that runs in this place; where none does, it is started as `make up` does, and stays. */
 export async function ensureShop(options: ShopOptions): Promise<RunningShop> {
   const state = readState(options.varDir);
-  if (!state || !isAlive(state)) return startShop({ ...options, lifeline: false, seed: true });
+  if (!state || !isAlive(state)) return startShop({ ...options, lifeline: false });
   const addresses = await shopAddresses(options);
   const plan = await shopPlan(addresses);
   await untilReady(plan, { timeoutMs: options.timeoutMs ?? patienceMs });
@@ -124,16 +125,4 @@ function narrowed(plan: Plan, { processes, env = {} }: ShopOptions): Plan {
           },
     ),
   };
-}
-
-/** Loads the starter catalogue; its program sees for itself whether this shop has it. Throws a Problem where it fails. */
-export async function seedOnce({ varDir, portOffset }: ShopPlace, say: (sentence: string) => void): Promise<void> {
-  const program = join(repositoryRoot, "tools/seed.ts");
-  if (!existsSync(program)) return say("There is no starter catalogue yet (tools/seed.ts).");
-  const child = spawn(process.execPath, [program], {
-    stdio: "inherit",
-    env: { ...process.env, CROWDCRUNCH_VAR: varDir, PORT_OFFSET: String(portOffset) },
-  });
-  const [code] = (await once(child, "exit")) as [number | null];
-  if (code !== 0) throw new Problem("The shop runs, but its starter catalogue could not be loaded (see above).");
 }

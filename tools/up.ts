@@ -23,7 +23,7 @@ function progressPrinter(): (readiness: Readiness[]) => void {
 await main(async () => {
   const startedAt = performance.now();
   const place = shopPlace();
-  const options = { ...place, lifeline: false, seed: true, say: console.log, progress: progressPrinter() };
+  const options = { ...place, lifeline: false, say: console.log, progress: progressPrinter() };
   const shop = await startShop(options).catch((error: unknown) => {
     const state = readState(place.varDir);
     if (error instanceof Problem && state && isAlive(state)) error.message += "\n\nmake status · make logs · make down";
