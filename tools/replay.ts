@@ -1,9 +1,10 @@
 /**
  * `make replay CSV=…`: an Online Retail file's invoices as orders and its cancellations as returns, through the graph. It
  * can be stopped and run again; what is there stays as it is. It ends with the totals as the services' ledgers have them.
- * Exit codes: 1 where rows were left out, something failed or ledgers disagree, 2 where the file cannot be used, 130 when
+ * Exit codes: 1 where rows were left out, something failed or the books disagree, 2 where the file cannot be used, 130 when
  * stopped.
  */
+import { auditShop } from "./audit/audit.ts";
 import { shopPlace } from "./environment.ts";
 import { exitCodes, planFile, retailMain } from "./retail/file.ts";
 import { ledgerTotals } from "./retail/ledger-totals.ts";
@@ -30,7 +31,14 @@ await retailMain("replay", process.env.CSV, async (file) => {
     for (const difference of differences) console.error(`The ledgers differ: ${difference}.`);
     if (failed > 0) console.error(`${failed} orders or returns failed (see above); make replay tries them again.`);
     if (broken > 0) console.error(`${broken} rows were left out (see above).`);
-    if (failed + differences.length + broken > 0) process.exitCode = exitCodes.somethingLeftOut;
+    const violated = await auditShop({
+      url: shop.databaseUrl("auditor"),
+      windowSeconds: 60,
+      say: console.error,
+      quiet: true,
+    });
+    if (violated > 0) console.error(`${violated} invariants are violated (see above, and make audit).`);
+    if (failed + differences.length + broken + violated > 0) process.exitCode = exitCodes.somethingLeftOut;
     for (const line of linesOf(totals)) console.log(line);
   } catch (error) {
     if (!stop.aborted) throw error;
