@@ -10,7 +10,7 @@ import type { ServiceDefinition } from "@crowdcrunch/kit/service";
 import type { GraphAnswer } from "@crowdcrunch/kit/testing/service";
 import { readSubgraph, subgraphNames } from "@crowdcrunch/tools/schemas";
 import { Kind, parse } from "graphql";
-import type { DocumentNode, FieldDefinitionNode } from "graphql";
+import type { DocumentNode, FieldDefinitionNode, StringValueNode } from "graphql";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { generateArguments, leastSelection, literalOf } from "./arguments.ts";
 import { createBadTokens, createCallers, startAttacker } from "./callers.ts";
@@ -98,7 +98,7 @@ async function judge(service: string, row: Row): Promise<void> {
     if (!allowed.includes(verdict)) wrong.push(`${caller.name}: ${verdict}, and not ${allowed.join(" or ")}`);
   }
   cells += columns.length;
-  expect(wrong, row.query).toEqual([]);
+  expect({ query: row.query, wrong }).toEqual({ query: row.query, wrong: [] });
 }
 
 function fieldOf(document: DocumentNode, type: string, name: string): FieldDefinitionNode {
@@ -164,9 +164,8 @@ describe.each(subgraphs)("$service", ({ service, document, rules }) => {
       const answer = await services.ask(service, entityQuery(rule.type, reference, selection), caller.token);
       const codes = (answer.errors ?? []).map(({ extensions }) => extensions.code);
       const may = rule.roles.includes("PUBLIC") || caller.roles.some((role) => rule.roles.includes(role));
-      expect(codes, `${rule.type}.${rule.field} for ${caller.name}`).toEqual(
-        may ? [] : [caller.kind === "nobody" ? "UNAUTHENTICATED" : "FORBIDDEN"],
-      );
+      const refusal = caller.kind === "nobody" ? "UNAUTHENTICATED" : "FORBIDDEN";
+      expect({ caller: caller.name, codes }).toEqual({ caller: caller.name, codes: may ? [] : [refusal] });
     }
     cells += seeing.length;
   });
@@ -176,11 +175,11 @@ describe.each(subgraphs)("$service", ({ service, document, rules }) => {
     const node = of.definitions.find(
       (definition) => definition.kind === Kind.OBJECT_TYPE_DEFINITION && definition.name.value === type,
     );
-    const keys = (node?.kind === Kind.OBJECT_TYPE_DEFINITION ? (node.directives ?? []) : [])
+    const directives = node?.kind === Kind.OBJECT_TYPE_DEFINITION ? (node.directives ?? []) : [];
+    const keys = directives
       .filter(({ name }) => name.value === "key")
-      .map(
-        ({ arguments: all }) => (all?.find(({ name }) => name.value === "fields")?.value as { value: string }).value,
-      );
+      .flatMap((key) => key.arguments?.filter(({ name }) => name.value === "fields") ?? [])
+      .map(({ value }) => (value as StringValueNode).value);
     return keys.map((key) => {
       const reference = things.references[type]?.find((candidate) => key in candidate);
       if (!reference) throw new Error(`the owner has no ${type} by ${key}: let owners-world.ts make one`);

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { until } from "@crowdcrunch/kit/testing/service";
+import { literalOf } from "./arguments.ts";
 import type { KnownValues } from "./arguments.ts";
 import type { OpenServices } from "./open-services.ts";
 
@@ -21,7 +22,11 @@ const shipTo = { name: "Ada Byron", line1: "1 Lime Street", city: "London", post
 export async function buyForOwner(services: OpenServices): Promise<OwnersThings> {
   const staff = await services.token({ roles: ["STAFF"] });
   const email = `${randomUUID()}@example.com`;
-  let ownerToken: string | undefined;
+  const password = "correct horse battery";
+  const signUp = `mutation { signUp(input: ${literalOf({ email, password })}) { ... on SignedIn { accessToken user { id } } } }`;
+  const { data: signedUp } = await services.ask("users", signUp);
+  const ownerToken = signedUp.signUp.accessToken as string;
+  const ownerId = signedUp.signUp.user.id as string;
 
   async function ask(service: string, query: string, variables: Record<string, unknown> = {}, token = ownerToken) {
     const { data, errors } = await services.ask(service, query, token, variables);
@@ -55,13 +60,6 @@ export async function buyForOwner(services: OpenServices): Promise<OwnersThings>
         token,
       )
     )._entities[0];
-
-  const signedUp = await act("users", "signUp", "... on SignedIn { accessToken user { id } }", {
-    email,
-    password: "correct horse battery",
-  });
-  ownerToken = signedUp.accessToken as string;
-  const ownerId = signedUp.user.id as string;
 
   const imported = await act(
     "inventory",
