@@ -124,6 +124,8 @@ export async function postgresProcess(varDir: string, port: number): Promise<Pro
     log_line_prefix: "%m [%p] %q%u ",
     log_timezone: "UTC",
     log_checkpoints: "off",
+    // Which statements cost what: asked by the benchmark's profile.
+    shared_preload_libraries: "pg_stat_statements",
   };
   return {
     name: "postgres",

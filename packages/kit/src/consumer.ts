@@ -40,6 +40,8 @@ export interface ConsumerOptions {
   newId: () => string;
   log: Logger;
   metrics: Metrics;
+  /** Least time between two batches, in ms. */
+  paceMs?: number;
   /** How long an event may wait before it is parked. Default 600 s. */
   waitAtMostSeconds?: number;
 }
@@ -238,6 +240,7 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
       consumer = await eventLog.consume({
         group,
         topics,
+        paceMs: options.paceMs ?? 0,
         handleBatch,
         onError: (error) => log.warn({ error: (error as Error).message }, "events are tried again"),
       });

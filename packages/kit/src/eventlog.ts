@@ -57,6 +57,8 @@ export interface Subscription {
   topics: string[];
   /** Most events in a batch. */
   maxBatch?: number;
+  /** Least time between two batches, in ms: what comes meanwhile makes one batch and one transaction. Default 0. */
+  paceMs?: number;
   /**
    * Receives a batch; topics and partitions may be mixed, order holds within a key. When it returns, the offsets behind
    * the batch are committed. When it throws, nothing is committed and the same events come again after a back-off.

@@ -12,6 +12,16 @@ const snapshotBounds = statement<{ oldest: number; next: number }>(
 const batch = 500;
 const sweepMs = 1_000;
 
+export interface RelayOptions {
+  topic: string;
+  db: Database;
+  eventLog: EventLog;
+  log: Logger;
+  metrics: Metrics;
+  /** Least time between two moves, in ms: what is committed meanwhile goes together. Default 0. */
+  paceMs?: number;
+}
+
 export interface Relay {
   start(): void;
   /** Looks at the outbox soon; cheap to call often. */
@@ -24,13 +34,7 @@ export interface Relay {
  * Moves events from the outbox to the log, one batch in flight: nudged after commits, swept each second for what a crash
  * left. It never gives up: while the log is away it tries again with 0.3 to 30 s between.
  */
-export function createRelay(options: {
-  topic: string;
-  db: Database;
-  eventLog: EventLog;
-  log: Logger;
-  metrics: Metrics;
-}): Relay {
+export function createRelay(options: RelayOptions): Relay {
   const { topic, db, eventLog, log } = options;
   const published = options.metrics.counter(
     "crowdcrunch_outbox_published_total",
@@ -48,6 +52,7 @@ export function createRelay(options: {
   let paused = false;
   // Rows below the floor are gone for good: everything that could still have committed below it has ended. Without it
   // each poll walks over the dead index entries that a forgotten open transaction keeps from being removed.
+  let drainedMs = Number.NEGATIVE_INFINITY;
   let floor = 0;
   let highest = 0;
   let mark: { highest: number; next: number } | undefined;
@@ -75,8 +80,11 @@ export function createRelay(options: {
   async function work(): Promise<void> {
     while (wanted && !stopped) {
       wanted = false;
+      const pauseMs = drainedMs + (options.paceMs ?? 0) - performance.now();
+      if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
       try {
         await drain();
+        drainedMs = performance.now();
         backoffMs = 0;
       } catch (error) {
         failures.inc();

@@ -28,6 +28,10 @@ import { createRelay } from "./relay.ts";
 import { subgraphSdl } from "./sdl.ts";
 import type { Worker } from "./worker.ts";
 
+const shopperPaceMs = 5;
+/** For services whose events nobody waits for. */
+export const backgroundPaceMs = 50;
+
 /** Variables that every process has. */
 export const processVariables = {
   HOST: Type.String({ default: "127.0.0.1", description: "the address to listen on" }),
@@ -102,6 +106,11 @@ export interface ServiceDefinition<Variables extends TObject = TObject> {
   root: URL;
   /** The service's own variables. */
   config: Variables;
+  /**
+   * Least time between two batches of events, in ms: under load several events share a transaction. Small where a
+   * shopper waits for the answer, which is the default; larger where nobody does.
+   */
+  paceMs?: number;
   wire(context: ServiceContext<Static<Variables>>): ServiceParts;
 }
 
@@ -196,10 +205,20 @@ export async function start<Variables extends TObject>(
     });
 
     const tokens = createTokenVerifier({ jwksFile: config.JWKS_FILE, log });
-    const relay = createRelay({ topic: name, db, eventLog, log, metrics });
+    const paceMs = definition.paceMs ?? shopperPaceMs;
+    const relay = createRelay({ topic: name, db, eventLog, log, metrics, paceMs });
     db.onEmitted(relay.nudge);
     const parts = definition.wire({ config, db, log, metrics, newId, tokens });
-    const consumer = createConsumer({ group: name, handlers: parts.handlers ?? [], db, eventLog, newId, log, metrics });
+    const consumer = createConsumer({
+      group: name,
+      handlers: parts.handlers ?? [],
+      db,
+      eventLog,
+      newId,
+      log,
+      metrics,
+      paceMs,
+    });
     const operations = operationsResolvers(name, { db, consumer, republish: parts.republish });
     const app = fastify({
       logger: false,

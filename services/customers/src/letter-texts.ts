@@ -21,9 +21,14 @@ interface Counted {
   quantity: number;
 }
 
+/** Formats by currency; making one takes longer than a whole letter. */
+const moneyFormats = new Map(
+  ["GBP", "EUR", "USD"].map((currency) => [currency, new Intl.NumberFormat("en-GB", { style: "currency", currency })]),
+);
+
 /** A sum as people write it, for example £1,234.50; exact for every safe integer. */
 export function formatMoney(amountMinor: number, currency: string): string {
-  const format = new Intl.NumberFormat("en-GB", { style: "currency", currency });
+  const format = moneyFormats.get(currency) ?? new Intl.NumberFormat("en-GB", { style: "currency", currency });
   const digits = format.resolvedOptions().maximumFractionDigits ?? 2;
   const padded = String(Math.abs(amountMinor)).padStart(digits + 1, "0");
   const whole = padded.slice(0, padded.length - digits);

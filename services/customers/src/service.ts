@@ -1,5 +1,5 @@
 import { createMailer, mailVariables } from "@crowdcrunch/kit/mail";
-import { defineService } from "@crowdcrunch/kit/service";
+import { backgroundPaceMs, defineService } from "@crowdcrunch/kit/service";
 import { pollingWorker } from "@crowdcrunch/kit/worker";
 import Type from "typebox";
 import { createCommands } from "./commands.ts";
@@ -11,6 +11,7 @@ import { createReads } from "./store.ts";
 
 export const customers = defineService({
   name: "customers",
+  paceMs: backgroundPaceMs,
   root: new URL("../", import.meta.url),
   config: Type.Object({
     ...mailVariables,

@@ -1,4 +1,4 @@
-import { defineService } from "@crowdcrunch/kit/service";
+import { backgroundPaceMs, defineService } from "@crowdcrunch/kit/service";
 import Type from "typebox";
 import { createCommands } from "./commands.ts";
 import { createEventCommands } from "./commands-events.ts";
@@ -8,6 +8,7 @@ import { createLists } from "./store-lists.ts";
 
 export const exchanges = defineService({
   name: "exchanges",
+  paceMs: backgroundPaceMs,
   root: new URL("../", import.meta.url),
   config: Type.Object({
     RETURN_DAYS: Type.Integer({

@@ -1,4 +1,4 @@
-import { defineService } from "@crowdcrunch/kit/service";
+import { backgroundPaceMs, defineService } from "@crowdcrunch/kit/service";
 import { pollingWorker } from "@crowdcrunch/kit/worker";
 import Type from "typebox";
 import { createCommands } from "./commands.ts";
@@ -12,6 +12,7 @@ import { createRecommendationReads } from "./store-people.ts";
 
 export const frontend = defineService({
   name: "frontend",
+  paceMs: backgroundPaceMs,
   root: new URL("../", import.meta.url),
   config: Type.Object({
     CART_ABANDONED_HOURS: Type.Number({

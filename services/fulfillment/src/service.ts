@@ -1,5 +1,5 @@
 import { createMailer, mailVariables } from "@crowdcrunch/kit/mail";
-import { defineService } from "@crowdcrunch/kit/service";
+import { backgroundPaceMs, defineService } from "@crowdcrunch/kit/service";
 import { pollingWorker } from "@crowdcrunch/kit/worker";
 import Type from "typebox";
 import { createDownloadLinks } from "./adapters/download-links.ts";
@@ -13,6 +13,7 @@ import { createLists } from "./store-lists.ts";
 
 export const fulfillment = defineService({
   name: "fulfillment",
+  paceMs: backgroundPaceMs,
   root: new URL("../", import.meta.url),
   config: Type.Object({
     ...mailVariables,

@@ -35,6 +35,7 @@ type Delivery = EventRow & { epoch: number };
 export function joinGroup(control: Control, subscription: Subscription, settings: MemberSettings): Consumer {
   const { group, topics, onError } = subscription;
   const { leaseMs } = settings;
+  const mostEvents = subscription.maxBatch ?? 500;
   const member = randomUUID();
   const random = settings.shuffleSeed === undefined ? undefined : seededRandom(settings.shuffleSeed);
   const sleeper = createSleeper();
@@ -42,6 +43,7 @@ export function joinGroup(control: Control, subscription: Subscription, settings
   let events = false;
   let rebalance = true;
   let progressMs = performance.now();
+  let batchedMs = Number.NEGATIVE_INFINITY;
 
   const unlisten = control.listen([...topics.map(topicChannel), groupChannel(group)], (channel, payload) => {
     if (channel === groupChannel(group)) rebalance ||= payload !== member;
@@ -51,7 +53,7 @@ export function joinGroup(control: Control, subscription: Subscription, settings
   });
 
   function nextBatch(): Promise<Delivery[]> {
-    const parameters = [group, member, topics, subscription.maxBatch ?? 500, leaseMs, rebalance];
+    const parameters = [group, member, topics, mostEvents, leaseMs, rebalance];
     events = rebalance = false;
     return control.query<Delivery>(poll, parameters);
   }
@@ -103,7 +105,15 @@ export function joinGroup(control: Control, subscription: Subscription, settings
     let committed = Promise.resolve();
     let outages = 0;
     let failures = 0;
+    // There is more where a batch was full; what is appended later is announced.
+    let more = true;
     while (!stopped) {
+      if (!more) {
+        await sleeper.sleep(settings.pollMs, () => stopped || events || rebalance);
+        const pauseMs = batchedMs + (subscription.paceMs ?? 0) - performance.now();
+        if (pauseMs > 0) await sleeper.sleep(pauseMs, () => stopped);
+        if (stopped) break;
+      }
       let batch: Delivery[];
       try {
         // The commit goes ahead on the same connection, so that the poll sees it without waiting for its answer.
@@ -112,17 +122,15 @@ export function joinGroup(control: Control, subscription: Subscription, settings
         progressMs = performance.now();
       } catch (error) {
         committed = Promise.resolve();
-        rebalance = true;
+        rebalance = more = true;
         onError(error);
         await backOff(reconnectMs(settings.backoff, ++outages));
         continue;
       }
       committed = Promise.resolve();
-      if (stopped) break;
-      if (batch.length === 0) {
-        await sleeper.sleep(settings.pollMs, () => stopped || events || rebalance);
-        continue;
-      }
+      more = isFull(batch, mostEvents);
+      if (stopped || batch.length === 0) continue;
+      batchedMs = performance.now();
       try {
         await handle(batch);
         failures = 0;
@@ -130,6 +138,7 @@ export function joinGroup(control: Control, subscription: Subscription, settings
         committed = commitBehind(batch);
         committed.catch(() => {});
       } catch (error) {
+        more = true;
         onError(error);
         await backOff(backoffMs(settings.backoff, ++failures));
       }
@@ -147,4 +156,15 @@ export function joinGroup(control: Control, subscription: Subscription, settings
     },
     lastProgressMs: () => progressMs,
   };
+}
+
+/** True where a partition may have more: poll gives each of those that are behind an equal share of the batch. */
+function isFull(batch: Delivery[], mostEvents: number): boolean {
+  const counts = new Map<string, number>();
+  for (const { topic, partition } of batch) {
+    const name = `${topic} ${partition}`;
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  const share = 1 + Math.floor((mostEvents - 1) / Math.max(1, counts.size));
+  return [...counts.values()].some((count) => count >= share);
 }
