@@ -28,8 +28,9 @@ CREATE TABLE products (
   search      tsvector NOT NULL DEFAULT '',
   changed_at  timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX products_search ON products USING gin (search);
-CREATE INDEX products_name ON products (name, id);
+-- Without the list of pending entries, which an import fills and every search would read.
+CREATE INDEX products_search ON products USING gin (search) WITH (fastupdate = off);
+CREATE INDEX products_name ON products (name, id) WHERE published;
 
 CREATE TABLE product_categories (
   product_id  uuid NOT NULL REFERENCES products,
@@ -62,6 +63,22 @@ CREATE TABLE prices (
   amount_minor bigint NOT NULL CHECK (amount_minor >= 0),
   PRIMARY KEY (sku_id, currency)
 );
+
+-- What the cheapest SKU of a product costs: lists are sorted and filtered by it. Written with every change of a price.
+CREATE TABLE product_prices (
+  product_id   uuid NOT NULL REFERENCES products,
+  currency     text NOT NULL,
+  lowest_minor bigint NOT NULL,
+  PRIMARY KEY (product_id, currency)
+);
+CREATE INDEX product_prices_lowest ON product_prices (currency, lowest_minor, product_id);
+
+-- Words of the catalogue that a mistyped word may have meant. Words are only added: one that no product has any longer
+-- is found out when it is looked up.
+CREATE TABLE search_words (
+  word text PRIMARY KEY
+);
+CREATE INDEX search_words_alike ON search_words USING gist (word gist_trgm_ops);
 
 CREATE TABLE stock (
   sku_id      uuid NOT NULL REFERENCES skus,
@@ -125,5 +142,5 @@ CREATE TABLE returned (
 
 GRANT SELECT, INSERT, UPDATE ON locations, categories, products, skus, stock, order_stock, reservations TO :"role";
 GRANT SELECT, INSERT, DELETE ON product_categories TO :"role";
-GRANT SELECT, INSERT, UPDATE, DELETE ON prices TO :"role";
-GRANT SELECT, INSERT ON movements, returned TO :"role";
+GRANT SELECT, INSERT, UPDATE, DELETE ON prices, product_prices TO :"role";
+GRANT SELECT, INSERT ON movements, returned, search_words TO :"role";

@@ -2,10 +2,9 @@ import type { Database } from "@crowdcrunch/kit/database";
 import { invalid } from "@crowdcrunch/kit/errors";
 import { requireUuid } from "@crowdcrunch/kit/idempotency";
 import { requireCurrency } from "./catalogue.ts";
-import type { Word } from "./search.ts";
 import { correct, wordsOf } from "./search.ts";
 import type { Found, ProductFilter, ProductSort } from "./store-search.ts";
-import { findMeanings, readVocabulary, searchProducts } from "./store-search.ts";
+import { findAlike, findMeanings, searchProducts } from "./store-search.ts";
 
 export interface ProductMatch {
   text?: string | null;
@@ -18,20 +17,9 @@ export interface ProductMatch {
 }
 
 const wordsAtMost = 8;
-const vocabularyFreshMs = 60_000;
 
 /** Finds products by what shoppers type, also when they mistype it. */
 export function createSearch(db: Database) {
-  // Only to recognise typing errors, so that a minute behind the catalogue is soon enough.
-  let known: { words: Promise<Word[]>; readMs: number } | undefined;
-  function vocabulary(): Promise<Word[]> {
-    if (known && performance.now() - known.readMs < vocabularyFreshMs) return known.words;
-    const words = readVocabulary(db);
-    known = { words, readMs: performance.now() };
-    words.catch(() => (known = undefined));
-    return words;
-  }
-
   /** Text search queries of the words. A word that no product has becomes the one that was most likely meant. */
   async function understand(text: string): Promise<string[]> {
     const typed = [...new Set(wordsOf(text))].slice(0, wordsAtMost);
@@ -39,8 +27,8 @@ export function createSearch(db: Database) {
     const meanings = await findMeanings(db, typed);
     const unknown = typed.filter((word) => meanings.get(word)?.query && !meanings.get(word)?.known);
     if (unknown.length > 0) {
-      const words = await vocabulary();
-      const corrected = new Map(unknown.map((word) => [word, correct(word, words)]));
+      const alike = await findAlike(db, unknown);
+      const corrected = new Map(unknown.map((word) => [word, correct(word, alike.get(word) ?? [])]));
       const better = await findMeanings(
         db,
         [...corrected.values()].filter((word) => word !== undefined),

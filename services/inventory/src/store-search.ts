@@ -31,8 +31,8 @@ const sorts: Record<ProductSort, { by: string; descending: boolean; type: string
   RELEVANCE: { by: "relevance", descending: true, type: "float8" },
   NEWEST: { by: "p.id", descending: true, type: "uuid" },
   NAME: { by: "p.name", descending: false, type: "text" },
-  PRICE_ASC: { by: "coalesce(price, 9007199254740991)", descending: false, type: "bigint" },
-  PRICE_DESC: { by: "coalesce(price, -1)", descending: true, type: "bigint" },
+  PRICE_ASC: { by: "c.lowest_minor", descending: false, type: "bigint" },
+  PRICE_DESC: { by: "c.lowest_minor", descending: true, type: "bigint" },
 };
 
 /** One statement for each sort; the name says which, and only these exist. */
@@ -40,28 +40,31 @@ function searchStatement(sort: ProductSort, ranked: boolean, priced: boolean) {
   const { by, descending, type } = sorts[sort];
   const direction = descending ? "DESC" : "ASC";
   const compare = descending ? "<" : ">";
-  // Words that a product has count first; where they stand and how often decides among equals.
-  const relevance = ranked
-    ? `CROSS JOIN LATERAL (SELECT (SELECT count(*) FROM unnest($1::text[]) AS w WHERE p.search @@ w::tsquery)
-         + ts_rank('{0.05, 0.2, 0.5, 1.0}', p.search, array_to_string($1::text[], ' | ')::tsquery) / 2 AS relevance) AS r`
-    : "";
-  const price = priced
-    ? `LEFT JOIN LATERAL (SELECT min(r.amount_minor) AS price FROM skus s JOIN prices r ON r.sku_id = s.id
-         WHERE s.product_id = p.id AND s.listed AND r.currency = $3) AS c ON true`
-    : "";
+  // The index of prices holds the product's id, too.
+  const id = by.startsWith("c.") ? "c.product_id" : "p.id";
+  // Products that have all words; if there is none, those that have most of them.
+  const wanted = `WITH wanted AS MATERIALIZED (
+     SELECT CASE WHEN full_match THEN all_words ELSE any_word END AS query, CASE WHEN full_match THEN '{}' ELSE $1::text[] END AS counted
+     FROM (SELECT ('(' || array_to_string($1::text[], ') & (') || ')')::tsquery AS all_words,
+             ('(' || array_to_string($1::text[], ') | (') || ')')::tsquery AS any_word) AS q,
+       LATERAL (SELECT EXISTS (SELECT FROM products p WHERE (p.published OR $8) AND p.search @@ all_words) AS full_match) AS f)`;
+  const relevance = `CROSS JOIN LATERAL (SELECT (SELECT count(*) FROM wanted, unnest(counted) AS w WHERE p.search @@ w::tsquery)
+       + ts_rank('{0.05, 0.2, 0.5, 1.0}', p.search, (SELECT query FROM wanted)) / 2 AS relevance) AS r`;
   return statement<Found>(
     `productSearch${sort}${ranked ? "Ranked" : ""}${priced ? "Priced" : ""}`,
-    `SELECT ${productColumns}, ${by} AS "sortedBy" FROM products p ${relevance} ${price}
-     WHERE (p.published OR $8) ${ranked ? "AND p.search @@ array_to_string($1::text[], ' | ')::tsquery" : "AND $1::text[] IS NOT NULL"}
+    `${ranked ? wanted : ""}
+     SELECT ${productColumns}, ${by} AS "sortedBy" FROM products p
+       ${priced ? "JOIN product_prices c ON c.product_id = p.id AND c.currency = $3" : ""} ${sort === "RELEVANCE" ? relevance : ""}
+     WHERE (p.published OR $8) AND ${ranked ? "p.search @@ (SELECT query FROM wanted)" : "$1::text[] IS NOT NULL"}
        AND ($2::text IS NULL OR EXISTS (SELECT FROM product_categories pc JOIN categories k ON k.id = pc.category_id
               LEFT JOIN categories parent ON parent.id = k.parent_id WHERE pc.product_id = p.id AND $2 IN (k.slug, parent.slug)))
        AND $3::text IS NOT NULL
-       ${priced ? "AND ($4::bigint IS NULL OR price >= $4) AND ($5::bigint IS NULL OR price <= $5)" : "AND $4::bigint IS NULL AND $5::bigint IS NULL"}
+       ${priced ? "AND ($4::bigint IS NULL OR c.lowest_minor >= $4) AND ($5::bigint IS NULL OR c.lowest_minor <= $5)" : "AND $4::bigint IS NULL AND $5::bigint IS NULL"}
        AND (NOT $6::boolean OR EXISTS (SELECT FROM skus s WHERE s.product_id = p.id AND s.listed AND s.availability <> 'OUT_OF_STOCK'))
        AND ($7::text IS NULL OR EXISTS (SELECT FROM skus s, json_to_recordset(s.options) AS o(name text, value text)
               WHERE s.product_id = p.id AND s.listed AND lower(o.value) = lower($7)))
-       AND ($9::text IS NULL OR (${by}, p.id) ${compare} ($9::${type}, $10::uuid))
-     ORDER BY ${by} ${direction}, p.id ${direction} LIMIT $11`,
+       AND ($9::text IS NULL OR (${by}, ${id}) ${compare} ($9::${type}, $10::uuid))
+     ORDER BY ${by} ${direction}, ${id} ${direction} LIMIT $11`,
   );
 }
 
@@ -97,13 +100,12 @@ const meanings = statement<{ word: string; query: string; known: boolean }>(
   `SELECT word, query::text, query <> '' AND EXISTS (SELECT FROM products p WHERE p.published AND p.search @@ query) AS known
    FROM (SELECT word, plainto_tsquery('english', word) || plainto_tsquery('simple', word) AS query FROM unnest($1::text[]) AS word) AS w`,
 );
-const vocabulary = statement<Word>(
-  "vocabulary",
-  `SELECT word, count(*)::int AS products FROM products p,
-     LATERAL (SELECT DISTINCT unnest(regexp_split_to_array(lower(replace(replace(concat_ws(' ', p.name, p.description,
-        (SELECT string_agg(c.name, ' ') FROM product_categories pc JOIN categories c ON c.id = pc.category_id WHERE pc.product_id = p.id),
-        (SELECT string_agg(o.value, ' ') FROM skus s, json_to_recordset(s.options) AS o(name text, value text) WHERE s.product_id = p.id)), '''', ''), '’', '')), '[^[:alnum:]]+')) AS word) AS w
-   WHERE p.published AND length(word) >= 4 GROUP BY word`,
+const alike = statement<Word & { typed: string }>(
+  "wordAlike",
+  `SELECT typed, word, products FROM unnest($1::text[]) AS typed,
+     LATERAL (SELECT word FROM search_words ORDER BY word <-> typed LIMIT $2) AS near,
+     LATERAL (SELECT count(*)::int AS products FROM products p WHERE p.published AND p.search @@ plainto_tsquery('english', word)) AS has
+   WHERE products > 0`,
 );
 
 /** What each word means to the text search, and whether any product has it. */
@@ -115,7 +117,12 @@ export async function findMeanings(
   return new Map(rows.map(({ word, query, known }) => [word, { query, known }]));
 }
 
-/** All words of the catalogue of four letters and more. */
-export async function readVocabulary(db: Queryable): Promise<Word[]> {
-  return db.many(vocabulary);
+const alikeAtMost = 20;
+
+/** Words of products on sale that look like the typed ones, by these. */
+export async function findAlike(db: Queryable, typed: string[]): Promise<Map<string, Word[]>> {
+  const words = new Map(typed.map((word): [string, Word[]] => [word, []]));
+  if (typed.length === 0) return words;
+  for (const row of await db.many(alike, [typed, alikeAtMost])) words.get(row.typed)?.push(row);
+  return words;
 }

@@ -106,6 +106,28 @@ const indexProducts = statement(
      || setweight(to_tsvector('english', p.description), 'D')
    WHERE p.id = ANY($1::uuid[])`,
 );
+const keepWords = statement(
+  "searchWordKeep",
+  `INSERT INTO search_words (word)
+   SELECT DISTINCT word FROM products p, LATERAL unnest(regexp_split_to_array(lower(regexp_replace(concat_ws(' ', p.name, p.description,
+     (SELECT string_agg(c.name, ' ') FROM product_categories pc JOIN categories c ON c.id = pc.category_id WHERE pc.product_id = p.id),
+     (SELECT string_agg(o.value, ' ') FROM skus s, json_to_recordset(s.options) AS o(name text, value text) WHERE s.product_id = p.id)),
+     '[''’]', '', 'g')), '[^[:alnum:]]+')) AS word
+   WHERE p.id = ANY($1::uuid[]) AND length(word) BETWEEN 4 AND 40 ORDER BY word
+   ON CONFLICT DO NOTHING`,
+);
+const lowerPrices = statement(
+  "productPriceSave",
+  `WITH lowest AS (
+     SELECT s.product_id, r.currency, min(r.amount_minor) AS lowest_minor FROM skus s JOIN prices r ON r.sku_id = s.id
+     WHERE s.product_id = ANY($1::uuid[]) AND s.listed GROUP BY s.product_id, r.currency
+   ), gone AS (
+     DELETE FROM product_prices p WHERE product_id = ANY($1::uuid[])
+       AND NOT EXISTS (SELECT FROM lowest l WHERE l.product_id = p.product_id AND l.currency = p.currency)
+   )
+   INSERT INTO product_prices AS p (product_id, currency, lowest_minor) SELECT product_id, currency, lowest_minor FROM lowest
+   ON CONFLICT (product_id, currency) DO UPDATE SET lowest_minor = excluded.lowest_minor WHERE p.lowest_minor <> excluded.lowest_minor`,
+);
 const raiseVersions = statement<{ id: string }>(
   "productVersionRaise",
   `UPDATE products SET version = version + 1, changed_at = now() WHERE id = ANY($1::uuid[])`,
@@ -171,6 +193,7 @@ export async function saveCatalogue(tx: Transaction, rows: CatalogueRows): Promi
   await tx.run(removeCategories, [ids]);
   if (rows.categories.length > 0) await tx.run(addCategories, [JSON.stringify(rows.categories)]);
   await tx.run(indexProducts, [ids]);
+  await tx.run(keepWords, [ids]);
 }
 
 /** Sets prices; a price that really changes gives its SKU a new price version. Resolves to whether any did. */
@@ -192,9 +215,10 @@ export async function unlistOthers(tx: Transaction, productId: string, skuIds: s
   await tx.run(unlistSkus, [productId, skuIds]);
 }
 
-/** Gives the products their next version and resolves to their whole state. */
+/** Gives the products their next version, finds what they cost at least, and resolves to their whole state. */
 export async function nextVersions(tx: Transaction, ids: string[]): Promise<ProductState[]> {
   await tx.run(raiseVersions, [ids]);
+  await tx.run(lowerPrices, [ids]);
   return findStates(tx, ids);
 }
 
