@@ -22,7 +22,7 @@ export default defineConfig({
         test: {
           name: "unit",
           experimental,
-          include: [...parts.map((folder) => `${folder}/${unitTests}`), "tools/**/*.test.ts"],
+          include: [...parts.map((folder) => `${folder}/${unitTests}`), "tools/**/*.test.ts", "test/*.unit.test.ts"],
           exclude,
           testTimeout: 30_000,
           sequence: { groupOrder: 1 },
@@ -47,7 +47,7 @@ export default defineConfig({
           name: "whole",
           experimental,
           include: ["test/**/*.test.ts"],
-          exclude,
+          exclude: [...exclude, unitTests],
           globalSetup: "test/global-setup.ts",
           fileParallelism: false,
           testTimeout: 120_000,

@@ -5,7 +5,6 @@ import { join } from "node:path";
 import type { Role } from "@crowdcrunch/kit/identity";
 import { createLogger } from "@crowdcrunch/kit/logger";
 import { start } from "@crowdcrunch/kit/service";
-import type { ServiceDefinition } from "@crowdcrunch/kit/service";
 import { signAccessToken } from "@crowdcrunch/kit/signing-keys";
 import { createDatabase } from "@crowdcrunch/kit/testing/postgres";
 import type { TestDatabase } from "@crowdcrunch/kit/testing/postgres";
@@ -14,6 +13,7 @@ import { startProvider } from "@crowdcrunch/provider/provider";
 import { environmentOf, shopAddresses } from "@crowdcrunch/tools/processes";
 import { jwksFile, signingKeyFile } from "@crowdcrunch/tools/secrets";
 import type { JSONWebKeySet, JWK } from "jose";
+import { definitionOf } from "./definitions.ts";
 
 /** The services and the provider in this process, on one database, each asked directly as only the gateway should. */
 export interface OpenServices {
@@ -25,12 +25,6 @@ export interface OpenServices {
   /** Environment with which a service would start here. */
   environment(service: string): Record<string, string>;
   stop(): Promise<void>;
-}
-
-/** A service's definition, by its name. */
-export async function definitionOf(name: string): Promise<ServiceDefinition> {
-  const module = (await import(`@crowdcrunch/${name}/service`)) as Record<string, ServiceDefinition>;
-  return module[name]!;
 }
 
 /** Starts all of `names` and the provider, on free ports. */

@@ -1,0 +1,135 @@
+import { randomUUID } from "node:crypto";
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { allEvents, notYetDue } from "@crowdcrunch/events/catalogue";
+import type { EventContract } from "@crowdcrunch/events/contract";
+import { services as subgraphsOfGateway } from "@crowdcrunch/gateway/config";
+import { readConfig } from "@crowdcrunch/kit/config";
+import { openDatabase } from "@crowdcrunch/kit/database";
+import { createTokenVerifier } from "@crowdcrunch/kit/identity";
+import { createLogger } from "@crowdcrunch/kit/logger";
+import { createMetrics } from "@crowdcrunch/kit/metrics";
+import { processVariables, serviceVariables } from "@crowdcrunch/kit/service";
+import { providerVariables } from "@crowdcrunch/provider/provider";
+import { environmentOf, services, shopAddresses } from "@crowdcrunch/tools/processes";
+import type { ShopAddresses } from "@crowdcrunch/tools/processes";
+import { repositoryRoot, serviceNames } from "@crowdcrunch/tools/schemas";
+import { supergraphFile } from "@crowdcrunch/tools/supergraph";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { definitionOf } from "./e2e/definitions.ts";
+
+// What must agree is checked here, so that nobody has to remember it.
+
+const read = (...path: string[]) => readFileSync(join(repositoryRoot, ...path), "utf8");
+const names = serviceNames();
+
+describe.each(names)("services/%s", (name) => {
+  const readme = read("services", name, "README.md");
+
+  test("is a subgraph of the committed supergraph and of the gateway, and a process of the shop", () => {
+    expect(read(supergraphFile)).toContain(`name: "${name}", url: "http://${name}/graphql"`);
+    expect(subgraphsOfGateway).toContain(name);
+    expect(services.map((service) => service.name)).toContain(name);
+  });
+
+  test("has a README that says what it owns, publishes and consumes", () => {
+    expect(readme.split("\n")[0]).toBe(`# ${name}`);
+    for (const word of ["**Owns**", "**Publishes**", "**Consumes**"]) expect(readme).toContain(word);
+    expect(readme.split("\n").length).toBeLessThan(70);
+  });
+
+  test("describes each of its variables, and none that it has not", async () => {
+    const own = Object.keys((await definitionOf(name)).config.properties);
+    expect(describedVariables(readme, { ...serviceVariables })).toEqual(own.sort());
+  });
+});
+
+test("the provider describes its variables", () => {
+  const own = Object.keys(providerVariables).filter((name) => !(name in serviceVariables));
+  expect(describedVariables(read("provider/README.md"), { ...processVariables })).toEqual(own.sort());
+});
+
+/** Variables that a README names where it speaks of them, without those that every process has. */
+function describedVariables(readme: string, everywhere: object): string[] {
+  const [, section] = /\*\*(?:Its v|V)ariables\*\*([\s\S]*)$/.exec(readme) ?? [];
+  if (section === undefined) return [];
+  const named = section.match(/\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b/g) ?? [];
+  return [...new Set(named)].filter((name) => !(name in everywhere)).sort();
+}
+
+describe("events", () => {
+  /** Types that each service handles, as its wiring says. */
+  const handled = new Map<string, Set<string>>();
+  const varDir = mkdtempSync(join(tmpdir(), "crowdcrunch-facts-"));
+
+  beforeAll(async () => {
+    const shop = await shopAddresses({ varDir, portOffset: 0 });
+    for (const name of names) handled.set(name, await handledBy(name, shop));
+  });
+  afterAll(() => rmSync(varDir, { recursive: true }));
+
+  test.each(allEvents.map((contract) => [contract.type, contract] as const))("%s", async (_, contract) => {
+    const { topic, name, type } = contract;
+    expect(names).toContain(topic);
+    const exported = await exportedName(contract);
+    // Used beside its import, in a file that makes events.
+    const publishes = (source: string) => source.includes(".create(") && source.split(exported).length > 2;
+    expect({ type, isPublished: sourcesOf("services", topic).some(publishes) }).toEqual({ type, isPublished: true });
+    expect(read("services", topic, "README.md")).toContain(name);
+    const consumers = names.filter((service) => handled.get(service)!.has(type));
+    if (sourcesOf("gateway").some((source) => source.includes(`${exported}.type`))) consumers.push("gateway");
+    expect(consumers).not.toEqual([]);
+    // A service learns of its own doings without the log.
+    expect(consumers).not.toContain(topic);
+  });
+
+  test("no service handles an event that is in no catalogue", () => {
+    const known = new Set(allEvents.map(({ type }) => type));
+    expect([...handled.values()].flatMap((types) => [...types]).filter((type) => !known.has(type))).toEqual([]);
+  });
+
+  test("those that are not due yet say why, and are not declared", () => {
+    for (const { topic, name, because } of notYetDue) {
+      expect(because.length).toBeGreaterThan(10);
+      expect(allEvents.map((contract) => contract.name)).not.toContain(name);
+      expect(names).toContain(topic.split(".")[0]);
+    }
+  });
+});
+
+/** The name under which its publisher's file exports a contract. */
+async function exportedName(contract: EventContract): Promise<string> {
+  const module = (await import(`@crowdcrunch/events/${contract.topic}`)) as Record<string, unknown>;
+  const found = Object.entries(module).find(([, value]) => value === contract);
+  if (!found) throw new Error(`packages/events/src/${contract.topic}.ts does not export ${contract.type}`);
+  return found[0];
+}
+
+/** The TypeScript files of a part, without its tests and what is generated. */
+function sourcesOf(...path: string[]): string[] {
+  return readdirSync(join(repositoryRoot, ...path, "src"), { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".ts") && !/\.test\.ts$|^generated/.test(file))
+    .map((file) => read(...path, "src", file));
+}
+
+/** Wires a service as its start does, without starting anything, and asks it what it handles. */
+async function handledBy(name: string, shop: ShopAddresses): Promise<Set<string>> {
+  const definition = await definitionOf(name);
+  const log = createLogger({ service: name, level: "silent" });
+  const metrics = createMetrics({ service: name, processMetrics: false });
+  const env = environmentOf(name, shop);
+  // Nothing connects before the first statement.
+  const db = openDatabase({ url: shop.databaseUrl(name), applicationName: name, newId: randomUUID, log, metrics });
+  const tokens = createTokenVerifier({ jwksFile: env["JWKS_FILE"]!, log });
+  const config = readConfig(definition.config, env);
+  const { handlers } = definition.wire({ config, db, log, metrics, newId: randomUUID, tokens });
+  await db.close();
+  return new Set((handlers ?? []).flatMap(({ handles }) => handles.map(({ type }) => type)));
+}
+
+test("every decision in docs/adr is in its index, and every link of the index leads to one", () => {
+  const files = readdirSync(join(repositoryRoot, "docs/adr")).filter((file) => file !== "README.md");
+  const linked = [...read("docs/adr/README.md").matchAll(/\]\(([^)]+)\)/g)].map(([, file]) => file);
+  expect(linked.sort()).toEqual(files.sort());
+});
