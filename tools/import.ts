@@ -26,7 +26,7 @@ await retailMain("import", process.env.CSV, async (file) => {
     const short = await coverSales(importing, plan);
     const added = await bringCustomers(importing, plan.customers);
     await untilOrderable(importing, plan);
-    const received = short > 0 ? ` ${short} articles were short and got a receipt.` : "";
+    const received = short > 0 ? ` Short of stock, and received now: ${short}.` : "";
     console.log(`${created} articles and ${added} customers are new; the others were there.${received}`);
     console.log(`Its invoices become orders with: make replay CSV=${file}`);
   } catch (error) {

@@ -113,10 +113,10 @@ test("an article is called what it is called when it is sold", async () => {
   ]);
 });
 
-const realFile = process.env.RETAIL_CSV;
-
-test.skipIf(!realFile)("the plan of ten days of December 2010 is exact to the penny (RETAIL_CSV)", async () => {
-  const { plan, broken } = await planOf(realFile!);
+test("the plan of the first ten days of December 2010 is exact to the penny", async ({ skip }) => {
+  const file = process.env.RETAIL_CSV;
+  if (!file) return skip("RETAIL_CSV does not name december-01-10.csv");
+  const { plan, broken } = await planOf(file);
   expect(broken).toEqual([]);
   expect(linesOf(totalsOf(plan))).toEqual([
     "sale invoices 906 lines 24607 units 201776 amount 466057.95",
