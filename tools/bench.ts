@@ -251,7 +251,7 @@ await main(async () => {
       },
       seconds,
       repeats,
-      confirmedSeenBy: "polling the order every 25 ms through the gateway",
+      confirmedSeenBy: "polling the order through the gateway, first after 50 ms, then every 30 ms",
       shop: shopResult,
       catalogue: rates,
       baseline: { durableCommitsPerS: commitsPerS, purchasesPerCommit: best.purchasesPerS / commitsPerS.c32 },

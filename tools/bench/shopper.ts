@@ -16,8 +16,9 @@ export interface Purchase {
   looks: number;
 }
 
-/** How long the client waits between two looks at the order's status. */
-const lookEveryMs = 25;
+/** How long the client waits before the first look at the order's status, and between the next. */
+const firstLookMs = 50;
+const lookEveryMs = 30;
 const patienceMs = 30_000;
 
 /** Puts two articles into a cart, asks for the price, orders, and looks until the order is CONFIRMED. */
@@ -43,7 +44,7 @@ export async function purchase(graph: GraphClient, token: string, skuIds: [strin
   if (placed.__typename !== "OrderPlaced") throw new Error(`placeOrder: ${placed.__typename} ${placed.message}`);
   const { id, number } = placed.order;
   for (let looks = 1; ; looks++) {
-    await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
+    await new Promise((resolve) => setTimeout(resolve, looks === 1 ? firstLookMs : lookEveryMs));
     const { status } = (await graph.ask(look, { number }, token)).order;
     const placeToConfirmedMs = performance.now() - placedAtMs;
     if (status === "CONFIRMED") return { orderId: id, placeToConfirmedMs, looks };

@@ -30,7 +30,7 @@ import type { Worker } from "./worker.ts";
 
 const shopperPaceMs = 5;
 /** For services whose events nobody waits for. */
-export const backgroundPaceMs = 50;
+export const backgroundPaceMs = 100;
 
 /** Variables that every process has. */
 export const processVariables = {

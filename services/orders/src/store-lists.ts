@@ -33,8 +33,7 @@ const lineOrders = statement<{ lineId: string; orderId: string }>(
 );
 const overdueOrders = statement<{ id: string }>(
   "orderOverdue",
-  `SELECT id FROM orders WHERE status IN ('PENDING', 'AWAITING_PAYMENT', 'PAYMENT_ACTION_REQUIRED') AND deadline_at < now()
-   ORDER BY deadline_at LIMIT $1`,
+  `SELECT order_id AS id FROM deadlines WHERE at < now() ORDER BY at LIMIT $1`,
 );
 const ofGuest = statement<{ id: string }>("orderOfGuest", `SELECT id FROM orders WHERE customer_id = $1 ORDER BY id`);
 const byExchange = statement<{ id: string }>(

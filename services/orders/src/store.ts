@@ -33,7 +33,8 @@ const readOrders = statement<Order>(
 /** Keeps no personal data of a customer who was erased meanwhile. */
 const insertOrders = statement<{ id: string; placed_at: Date; deadline_at: Date | null; email: string | null }>(
   "orderInsert",
-  `INSERT INTO orders (id, number, kind, status, customer_id, version, email, currency, items_minor, tax_minor, shipping_minor,
+  `WITH placed AS (
+   INSERT INTO orders (id, number, kind, status, customer_id, version, email, currency, items_minor, tax_minor, shipping_minor,
      discount_minor, total_minor, ship_to, bill_to, shipping_method, coupon_code, cart_id, external_reference, placed_by,
      idempotency_key, exchange_id, replaces_order_id, return_id, funding, payment_token, payment_state, due_minor, deadline_at)
    SELECT id, number, kind, status, customer_id, version, CASE WHEN e.customer_id IS NULL THEN email END, currency, items_minor,
@@ -47,7 +48,11 @@ const insertOrders = statement<{ id: string; placed_at: Date; deadline_at: Date 
      idempotency_key uuid, exchange_id uuid, replaces_order_id uuid, return_id uuid, funding json, payment_token text,
      payment_state text, due_minor bigint, deadline_seconds double precision)
    LEFT JOIN erased e USING (customer_id)
-   RETURNING id, placed_at, deadline_at, email`,
+   RETURNING id, placed_at, deadline_at, email
+   ), due AS (
+   INSERT INTO deadlines (order_id, at) SELECT id, deadline_at FROM placed WHERE deadline_at IS NOT NULL
+   )
+   SELECT id, placed_at, deadline_at, email FROM placed`,
 );
 
 const insertLines = statement(
@@ -80,6 +85,13 @@ const updateLines = statement(
      returned = c.returned, refunded_minor = c.refunded_minor
    FROM json_to_recordset($1::json) AS c(id uuid, shipped int, delivered int, lost int, cancelled int, returned int, refunded_minor bigint)
    WHERE l.id = c.id`,
+);
+
+const removeDeadlines = statement("deadlineRemove", `DELETE FROM deadlines WHERE order_id = ANY($1::uuid[])`);
+const saveDeadlines = statement(
+  "deadlineSave",
+  `INSERT INTO deadlines (order_id, at) SELECT * FROM unnest($1::uuid[], $2::timestamptz[])
+   ON CONFLICT (order_id) DO UPDATE SET at = excluded.at`,
 );
 
 const insertTimeline = statement(
@@ -136,6 +148,7 @@ export async function openBook(tx: Transaction, ids: string[]): Promise<OrderBoo
   const orders = new Map<string, Order>();
   const before = new Map<string, string>();
   const linesBefore = new Map<string, string>();
+  const deadlinesBefore = new Map(rows.map((order) => [order.id, order.deadlineAt?.getTime()]));
   for (const order of rows) {
     orders.set(order.id, order);
     before.set(order.id, JSON.stringify(orderRow(order)));
@@ -151,6 +164,13 @@ export async function openBook(tx: Transaction, ids: string[]): Promise<OrderBoo
         .flatMap((order) => order.lines.map(lineRow))
         .filter((row) => JSON.stringify(row) !== linesBefore.get(row.id));
       if (lines.length > 0) await tx.run(updateLines, [JSON.stringify(lines)]);
+      const moved = [...orders.values()].filter(
+        ({ id, deadlineAt }) => deadlineAt?.getTime() !== deadlinesBefore.get(id),
+      );
+      const ended = moved.filter(({ deadlineAt }) => deadlineAt === null).map(({ id }) => id);
+      const set = moved.flatMap(({ id, deadlineAt }) => (deadlineAt ? [{ id, at: deadlineAt }] : []));
+      if (ended.length > 0) await tx.run(removeDeadlines, [ended]);
+      if (set.length > 0) await tx.run(saveDeadlines, [set.map(({ id }) => id), set.map(({ at }) => at)]);
       await saveEffects(tx, effects);
     },
   };

@@ -283,7 +283,7 @@ describe("the end before the end", () => {
     const reply = replies(order, adaId);
     await service.deliver(reply.reserved());
     const payment = await paymentOf(order.id);
-    await service.admin.query("UPDATE orders SET deadline_at = now() - interval '1 second' WHERE id = $1", [order.id]);
+    await service.admin.query("UPDATE deadlines SET at = now() - interval '1 second' WHERE order_id = $1", [order.id]);
     await reach(service, ada, order.number, "CANCELLED");
     await service.deliver(reply.authorized(payment.paymentId, payment.amountMinor));
     expect((await look(service, ada, order.number)).timeline.at(-1)).toMatchObject({
@@ -299,7 +299,7 @@ describe("the end before the end", () => {
     const payments = await Promise.all(orders.map(({ order }) => paymentOf(order.id)));
     const ids = orders.map(({ order }) => order.id);
     await Promise.all([
-      service.admin.query("UPDATE orders SET deadline_at = now() WHERE id = ANY($1)", [ids]),
+      service.admin.query("UPDATE deadlines SET at = now() WHERE order_id = ANY($1)", [ids]),
       service.deliver(
         ...orders.map(({ reply }, index) => reply.authorized(payments[index]!.paymentId, payments[index]!.amountMinor)),
       ),
