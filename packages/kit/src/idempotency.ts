@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { statement } from "./database.ts";
-import type { Transaction } from "./database.ts";
+import type { Queryable, Transaction } from "./database.ts";
 import { invalid, problem } from "./errors.ts";
 
 const claim = statement(
@@ -57,6 +57,18 @@ export async function idempotentWithResult<Result>(
   return result;
 }
 
+/**
+ * The stored result of a call that was done before; undefined for one that was not. For work that fails before it comes
+ * to its transaction: a repeat gets its first answer, whatever has changed since. Throws the problem KeyReused when the
+ * request differs.
+ */
+export async function storedResult<Result>(db: Queryable, call: IdempotentCall): Promise<Result | undefined> {
+  const row = await db.one(stored, identityOf(call));
+  if (!row) return undefined;
+  requireSameRequest(row.request_hash, call);
+  return row.result as Result;
+}
+
 function identityOf(call: IdempotentCall): string[] {
   return [call.principal, call.operation, requireUuid(call.key, "idempotencyKey")];
 }
@@ -67,13 +79,20 @@ async function claimOrFind<Result>(
   result: Result | null,
 ): Promise<{ result: Result } | undefined> {
   const identity = identityOf(call);
-  const hash = createHash("sha256").update(canonicalJson(call.request)).digest("base64url");
-  if ((await tx.run(claim, [...identity, hash, result === null ? null : JSON.stringify(result)])) === 1)
-    return undefined;
+  const text = result === null ? null : JSON.stringify(result);
+  if ((await tx.run(claim, [...identity, hashOf(call), text])) === 1) return undefined;
   const row = await tx.one(stored, identity);
-  if (row?.request_hash !== hash)
+  requireSameRequest(row?.request_hash, call);
+  return { result: row?.result as Result };
+}
+
+function hashOf(call: IdempotentCall): string {
+  return createHash("sha256").update(canonicalJson(call.request)).digest("base64url");
+}
+
+function requireSameRequest(storedHash: string | undefined, call: IdempotentCall): void {
+  if (storedHash !== hashOf(call))
     throw problem("KeyReused", "This idempotency key was used before for something else.");
-  return { result: row.result as Result };
 }
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;

@@ -14,12 +14,12 @@ extend type Query {
     after: String
     "Resolved ones too."
     resolvedToo: Boolean! = false
-  ): IncidentConnection! @access(roles: [STAFF, ADMIN])
+  ): IncidentConnection @access(roles: [STAFF, ADMIN])
   "Events that ${service} could not handle, oldest first."
   ${service}Parked(
     "Most to list, 1 to 100."
     first: Int! = 50
-  ): [ParkedEvent!]! @access(roles: [STAFF, ADMIN])
+  ): [ParkedEvent!] @access(roles: [STAFF, ADMIN])
 }
 
 extend type Mutation {

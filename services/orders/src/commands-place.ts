@@ -1,7 +1,8 @@
 import type { PostalAddress } from "@crowdcrunch/events/contract";
 import type { Database } from "@crowdcrunch/kit/database";
 import { forbidden, invalid, notFound, problem } from "@crowdcrunch/kit/errors";
-import { idempotentWithResult, requireUuid } from "@crowdcrunch/kit/idempotency";
+import { idempotentWithResult, requireUuid, storedResult } from "@crowdcrunch/kit/idempotency";
+import type { IdempotentCall } from "@crowdcrunch/kit/idempotency";
 import { isStaff } from "@crowdcrunch/kit/identity";
 import type { Viewer } from "@crowdcrunch/kit/identity";
 import { signOrderLink } from "@crowdcrunch/kit/order-link";
@@ -50,93 +51,107 @@ export function createPlacing({ db, newId, quotes, lists, config }: PlacingConte
     return signOrderLink(config.ORDER_LINK_SECRET, { orderId: order.id, customerId: order.customerId, expiresAt });
   }
 
+  async function placed(orderId: string): Promise<Order> {
+    const [order] = await lists.ordersById([orderId]);
+    if (!order) throw notFound("There is no such order.");
+    return order;
+  }
+
   return {
     /** Places an order at PENDING; the same key answers with the same order. */
     async placeOrder(viewer: Viewer, input: PlaceOrderInput): Promise<{ order: Order; orderToken: string }> {
-      const key = requireUuid(input.idempotencyKey, "idempotencyKey");
-      const staff = isStaff(viewer);
       if (viewer.orderScope !== undefined) throw forbidden("This link is for one order only.");
-      if (
-        !staff &&
-        (input.customerId != null ||
-          input.externalReference != null ||
-          input.lines.some((line) => line.agreedUnitMinor != null))
-      ) {
-        throw forbidden("Only staff may order for somebody else, agree prices and give references.");
-      }
-      requireLines(input.lines);
-      const lines = input.lines.map((line, index) => ({
-        ...line,
-        skuId: requireUuid(line.skuId, `lines[${index}].skuId`),
-      }));
-      const email = checkedEmail(input.email);
-      const shipTo = input.shipTo ? requireAddress(input.shipTo, "shipTo") : null;
-      const billTo = input.billTo ? requireAddress(input.billTo, "billTo") : null;
-      const customerId = input.customerId == null ? viewer.sub : requireUuid(input.customerId, "customerId");
-      if (input.shippingMethod === noShipping && !staff)
-        throw invalid("shippingMethod", "Choose one of shippingMethods.");
-      const { price, coupon } = await quotes.priceOrder(
-        {
-          lines,
-          currency: input.currency,
-          couponCode: input.couponCode ?? null,
-          countryCode: shipTo?.countryCode ?? billTo?.countryCode ?? null,
-          shippingMethod: input.shippingMethod,
-        },
-        input.expectedTotalMinor ?? null,
-      );
-      requireContacts({ price, email, shipTo, staff, guest: viewer.roles.includes("GUEST") });
-      if (price.totals.totalMinor > 0 && !input.paymentMethod?.token)
-        throw invalid("paymentMethod", "An order with something to pay needs a payment method.");
-      if ((input.paymentMethod?.token.length ?? 0) > 512)
-        throw invalid("paymentMethod.token", "This is not a token of the payment provider.");
-
-      const effects = noEffects(newId);
-      const order = place(
-        {
-          id: newId(),
-          number: readableNumber(),
-          kind: "SALE",
-          customerId,
-          email,
-          currency: input.currency,
-          shipTo,
-          shippingMethod: input.shippingMethod,
-          couponCode: coupon?.code ?? null,
-          cartId: input.cartId == null ? null : requireUuid(input.cartId, "cartId"),
-          paymentToken: input.paymentMethod?.token ?? null,
-          exchangeId: null,
-          replacesOrderId: null,
-          returnId: null,
-          price,
-          actor: actorOf(viewer),
-        },
-        effects,
-      );
-      const { idempotencyKey: _, ...request } = input;
+      const { idempotencyKey, ...request } = input;
+      const key = requireUuid(idempotencyKey, "idempotencyKey");
       const call = { principal: viewer.sub, operation: "placeOrder", key, request };
-      const stored = await db.transaction((tx) =>
-        idempotentWithResult(tx, call, { orderId: order.id }, async () => {
-          if (coupon && !(await takeCoupon(tx, coupon.code)))
-            throw problem("CouponRejected", "This coupon has been used up.", { reason: "USED_UP" });
-          await createOrders(tx, [
-            {
-              order,
-              billTo,
-              externalReference: input.externalReference ?? null,
-              placedBy: viewer.sub,
-              idempotencyKey: key,
-              deadlineSeconds: config.PAYMENT_DEADLINE_SECONDS,
-            },
-          ]);
-          await saveEffects(tx, effects);
-        }),
-      );
-      const placed = stored.orderId === order.id ? order : (await lists.ordersById([stored.orderId]))[0];
-      if (!placed) throw notFound("There is no such order.");
-      return { order: placed, orderToken: orderToken(placed) };
+      const order = await placeOnce(viewer, input, call).catch(async (error: unknown) => {
+        // What was ordered once stays ordered, though a price has changed since or the coupon is used up.
+        const stored = await storedResult<{ orderId: string }>(db, call);
+        if (!stored) throw error;
+        return placed(stored.orderId);
+      });
+      return { order, orderToken: orderToken(order) };
     },
   };
+
+  async function placeOnce(viewer: Viewer, input: PlaceOrderInput, call: IdempotentCall): Promise<Order> {
+    const staff = isStaff(viewer);
+    if (
+      !staff &&
+      (input.customerId != null ||
+        input.externalReference != null ||
+        input.lines.some((line) => line.agreedUnitMinor != null))
+    ) {
+      throw forbidden("Only staff may order for somebody else, agree prices and give references.");
+    }
+    requireLines(input.lines);
+    const lines = input.lines.map((line, index) => ({
+      ...line,
+      skuId: requireUuid(line.skuId, `lines[${index}].skuId`),
+    }));
+    const email = checkedEmail(input.email);
+    const shipTo = input.shipTo ? requireAddress(input.shipTo, "shipTo") : null;
+    const billTo = input.billTo ? requireAddress(input.billTo, "billTo") : null;
+    const customerId = input.customerId == null ? viewer.sub : requireUuid(input.customerId, "customerId");
+    if (input.shippingMethod === noShipping && !staff)
+      throw invalid("shippingMethod", "Choose one of shippingMethods.");
+    const { price, coupon } = await quotes.priceOrder(
+      {
+        lines,
+        currency: input.currency,
+        couponCode: input.couponCode ?? null,
+        countryCode: shipTo?.countryCode ?? billTo?.countryCode ?? null,
+        shippingMethod: input.shippingMethod,
+      },
+      input.expectedTotalMinor ?? null,
+    );
+    requireContacts({ price, email, shipTo, staff, guest: viewer.roles.includes("GUEST") });
+    if (price.totals.totalMinor > 0 && !input.paymentMethod?.token)
+      throw invalid("paymentMethod", "An order with something to pay needs a payment method.");
+    if ((input.paymentMethod?.token.length ?? 0) > 512)
+      throw invalid("paymentMethod.token", "This is not a token of the payment provider.");
+
+    const effects = noEffects(newId);
+    const order = place(
+      {
+        id: newId(),
+        number: readableNumber(),
+        kind: "SALE",
+        customerId,
+        email,
+        currency: input.currency,
+        shipTo,
+        shippingMethod: input.shippingMethod,
+        couponCode: coupon?.code ?? null,
+        cartId: input.cartId == null ? null : requireUuid(input.cartId, "cartId"),
+        paymentToken: input.paymentMethod?.token ?? null,
+        exchangeId: null,
+        replacesOrderId: null,
+        returnId: null,
+        price,
+        actor: actorOf(viewer),
+      },
+      effects,
+    );
+    const stored = await db.transaction((tx) =>
+      idempotentWithResult(tx, call, { orderId: order.id }, async () => {
+        if (coupon && !(await takeCoupon(tx, coupon.code)))
+          throw problem("CouponRejected", "This coupon has been used up.", { reason: "USED_UP" });
+        await createOrders(tx, [
+          {
+            order,
+            billTo,
+            externalReference: input.externalReference ?? null,
+            placedBy: viewer.sub,
+            idempotencyKey: call.key,
+            deadlineSeconds: config.PAYMENT_DEADLINE_SECONDS,
+          },
+        ]);
+        await saveEffects(tx, effects);
+      }),
+    );
+    return stored.orderId === order.id ? order : placed(stored.orderId);
+  }
 }
 
 export type PlacingCommands = ReturnType<typeof createPlacing>;
