@@ -11,11 +11,12 @@ import type { PostalAddressInput } from "@crowdcrunch/kit/postal-address";
 import { readableNumber } from "@crowdcrunch/kit/readable-number";
 import type { Quotes } from "./commands-quote.ts";
 import { noShipping } from "./commands-quote.ts";
-import type { Order } from "./order.ts";
+import type { OrderHead } from "./order.ts";
 import { actorOf, noEffects } from "./order.ts";
 import type { LineInput } from "./placing.ts";
 import { checkedEmail, place, requireLines } from "./placing.ts";
-import { createOrders, saveEffects } from "./store.ts";
+import { saveEffects } from "./store.ts";
+import { createOrders } from "./store-placing.ts";
 import { takeCoupon } from "./store-catalogue.ts";
 import type { Lists } from "./store-lists.ts";
 
@@ -46,7 +47,7 @@ export interface PlacingContext {
 /** How orders come to be. */
 export function createPlacing({ db, newId, quotes, lists, config }: PlacingContext) {
   /** A guest's way back to the order, for mails and pages. */
-  function orderToken(order: Order): string {
+  function orderToken(order: OrderHead): string {
     const expiresAt = new Date(order.placedAt.getTime() + config.ORDER_LINK_DAYS * 86_400_000);
     return signOrderLink(config.ORDER_LINK_SECRET, { orderId: order.id, customerId: order.customerId, expiresAt });
   }
@@ -59,7 +60,7 @@ export function createPlacing({ db, newId, quotes, lists, config }: PlacingConte
 
   return {
     /** Places an order at PENDING; the same key answers with the same order. */
-    async placeOrder(viewer: Viewer, input: PlaceOrderInput): Promise<{ order: Order; orderToken: string }> {
+    async placeOrder(viewer: Viewer, input: PlaceOrderInput): Promise<{ order: OrderHead; orderToken: string }> {
       if (viewer.orderScope !== undefined) throw forbidden("This link is for one order only.");
       const { idempotencyKey, ...request } = input;
       const key = requireUuid(idempotencyKey, "idempotencyKey");

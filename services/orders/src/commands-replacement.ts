@@ -12,7 +12,8 @@ import { settleReplacement } from "./paying.ts";
 import { place } from "./placing.ts";
 import { price } from "./pricing.ts";
 import { creditLines, refundFromFunding } from "./refunding.ts";
-import { createOrders, momentAfter } from "./store.ts";
+import { momentAfter } from "./store.ts";
+import { createOrders } from "./store-placing.ts";
 import { findSkus, findTaxRates } from "./store-catalogue.ts";
 import { findReplacements } from "./store-lists.ts";
 

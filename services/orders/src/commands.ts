@@ -4,7 +4,7 @@ import { idempotent } from "@crowdcrunch/kit/idempotency";
 import { isStaff, requireOwner } from "@crowdcrunch/kit/identity";
 import type { Viewer } from "@crowdcrunch/kit/identity";
 import { cancel, cancelAtOnce } from "./cancelling.ts";
-import type { Effects, LineUnits, Order } from "./order.ts";
+import type { Effects, LineUnits, Order, OrderHead } from "./order.ts";
 import { actorOf, isBeforeConfirmed, noEffects } from "./order.ts";
 import { requestPayment } from "./paying.ts";
 import { refundFromFunding, refundableMinor } from "./refunding.ts";
@@ -29,7 +29,7 @@ export function createCommands(context: CommandContext) {
     viewer: Viewer,
     call: { operation: string; number: string; idempotencyKey: string; request: unknown },
     act: (order: Order, effects: Effects, tx: Transaction) => Promise<void> | void,
-  ): Promise<Order> {
+  ): Promise<OrderHead> {
     const [found] = await lists.ordersByNumber([call.number]);
     if (!found) throw notFound("There is no such order.");
     requireOwner(viewer, found.customerId, found.id);
@@ -59,7 +59,7 @@ export function createCommands(context: CommandContext) {
     payOrder(
       viewer: Viewer,
       input: { number: string; idempotencyKey: string; paymentMethod: { token: string } },
-    ): Promise<Order> {
+    ): Promise<OrderHead> {
       const { number, idempotencyKey, paymentMethod } = input;
       if (paymentMethod.token.length === 0 || paymentMethod.token.length > 512)
         throw invalid("paymentMethod.token", "This is not a token of the payment provider.");
@@ -77,7 +77,7 @@ export function createCommands(context: CommandContext) {
     },
 
     /** Cancels what can still be cancelled: at once before CONFIRMED, by fulfillment's word after it. */
-    cancelOrder(viewer: Viewer, input: { number: string; idempotencyKey: string }): Promise<Order> {
+    cancelOrder(viewer: Viewer, input: { number: string; idempotencyKey: string }): Promise<OrderHead> {
       const { number, idempotencyKey } = input;
       return change(
         viewer,
@@ -99,7 +99,7 @@ export function createCommands(context: CommandContext) {
         reason?: string;
         lines?: LineUnits[] | null | undefined;
       },
-    ): Promise<Order> {
+    ): Promise<OrderHead> {
       const { idempotencyKey, reason = "GOODWILL", ...rest } = input;
       const request = { ...rest, reason };
       if (input.amountMinor < 1) throw invalid("amountMinor", "A refund is one minor unit or more.");

@@ -1,4 +1,4 @@
-import type { Order, OrderLine } from "./order.ts";
+import type { OrderLine } from "./order.ts";
 
 // Shapes that resolvers hand from one type's fields to the next.
 
@@ -20,15 +20,6 @@ export interface CartReference {
   lines?: { skuId: string; quantity: number }[];
   couponCode?: string | null;
   shipTo?: { countryCode: string; postalCode: string } | null;
-}
-
-export function linesOf(order: Order): GraphLine[] {
-  return order.lines.map((line) => ({
-    ...line,
-    orderId: order.id,
-    customerId: order.customerId,
-    currency: order.currency,
-  }));
 }
 
 export function money(amountMinor: number, currency: string) {

@@ -90,6 +90,9 @@ export interface Order {
   lines: OrderLine[];
 }
 
+/** An order without its lines, as lists show it. */
+export type OrderHead = Omit<Order, "lines">;
+
 export interface TimelineEntry {
   orderId: string;
   /** In capitals: PLACED, STOCK_RESERVED, … */

@@ -8,9 +8,8 @@ import type { CouponCommands } from "./commands-coupon.ts";
 import type { PlacingCommands } from "./commands-place.ts";
 import type { Quote, Quotes } from "./commands-quote.ts";
 import type { Resolvers } from "./generated/graphql.ts";
-import type { GraphLine } from "./graph.ts";
-import { linesOf, money } from "./graph.ts";
-import type { Order } from "./order.ts";
+import { money } from "./graph.ts";
+import type { OrderHead } from "./order.ts";
 import type { Lists } from "./store-lists.ts";
 
 const currencies = ["GBP", "EUR", "USD"];
@@ -30,7 +29,7 @@ export function createResolvers(parts: {
 }): Resolvers {
   const { commands, placing, coupons, quotes, lists } = parts;
 
-  async function page(rows: Promise<Order[]>, first: number) {
+  async function page(rows: Promise<OrderHead[]>, first: number) {
     const orders = await rows;
     const nodes = orders.slice(0, first);
     return { nodes, pageInfo: { hasNextPage: orders.length > first, endCursor: nodes.at(-1)?.id ?? null } };
@@ -97,7 +96,7 @@ export function createResolvers(parts: {
           ? byId(reference.id, context)
           : context.load(lists.ordersByNumber, String(reference.number))) as never,
       customer: (order) => ({ id: order.customerId }),
-      lines: (order) => linesOf(order),
+      lines: async (order, _, context) => (await context.load(lists.linesByOrder, order.id)) ?? [],
       items: (order) => money(order.totals.itemsMinor, order.currency),
       tax: (order) => money(order.totals.taxMinor, order.currency),
       shipping: (order) => money(order.totals.shippingMinor, order.currency),
@@ -108,10 +107,8 @@ export function createResolvers(parts: {
       replaces: (order, _, context) => (order.replacesOrderId ? byId(order.replacesOrderId, context) : null),
     },
     OrderLine: {
-      __resolveReference: (async ({ id }: { id: string }, context: RequestContext) => {
-        const order = await context.load(lists.ordersByLine, requireUuid(id, "id"));
-        return order ? linesOf(order).find((line: GraphLine) => line.id === id) : undefined;
-      }) as never,
+      __resolveReference: (({ id }: { id: string }, context: RequestContext) =>
+        context.load(lists.linesById, requireUuid(id, "id"))) as never,
       sku: (line) => ({ id: line.skuId }),
       unitPrice: (line) => money(line.unitMinor, line.currency),
       total: (line) => money(line.paidMinor, line.currency),

@@ -2,21 +2,22 @@ import { statement } from "@crowdcrunch/kit/database";
 import type { Queryable } from "@crowdcrunch/kit/database";
 import { groupedInOrderOf, inOrderOf } from "@crowdcrunch/kit/graphql";
 import type { Actor } from "@crowdcrunch/events/vocabulary";
-import type { Order } from "./order.ts";
+import type { GraphLine } from "./graph.ts";
+import type { OrderHead } from "./order.ts";
 import { orderColumns } from "./store.ts";
 
 // Orders as the graph reads them: by id, by number, in pages; nothing is locked.
 
-const byId = statement<Order>("orderById", `SELECT ${orderColumns} FROM orders o WHERE o.id = ANY($1::uuid[])`);
-const byNumber = statement<Order>(
+const byId = statement<OrderHead>("orderById", `SELECT ${orderColumns} FROM orders o WHERE o.id = ANY($1::uuid[])`);
+const byNumber = statement<OrderHead>(
   "orderByNumber",
   `SELECT ${orderColumns} FROM orders o WHERE o.number = ANY($1::text[])`,
 );
-const ofCustomer = statement<Order>(
+const ofCustomer = statement<OrderHead>(
   "orderOfCustomer",
   `SELECT ${orderColumns} FROM orders o WHERE o.customer_id = $1 AND ($2::uuid IS NULL OR o.id < $2) ORDER BY o.id DESC LIMIT $3`,
 );
-const search = statement<Order>(
+const search = statement<OrderHead>(
   "orderSearch",
   `SELECT ${orderColumns} FROM orders o
    WHERE ($1::text IS NULL OR o.status = $1) AND ($2::text IS NULL OR lower(o.email) = lower($2))
@@ -27,9 +28,18 @@ const timelines = statement<TimelineRow>(
   "timelineOf",
   `SELECT order_id AS "orderId", at, what, detail, actor FROM timeline WHERE order_id = ANY($1::uuid[]) ORDER BY id`,
 );
-const lineOrders = statement<{ lineId: string; orderId: string }>(
-  "orderOfLine",
-  `SELECT id AS "lineId", order_id AS "orderId" FROM order_lines WHERE id = ANY($1::uuid[])`,
+/** A line with what it takes from its order. */
+const lineColumns = `l.id, l.order_id AS "orderId", l.position, l.sku_id AS "skuId", l.product_id AS "productId", l.name, l.quantity,
+  l.unit_minor AS "unitMinor", l.tax_minor AS "taxMinor", l.discount_minor AS "discountMinor", l.paid_minor AS "paidMinor",
+  l.digital, l.price_version AS "priceVersion", l.agreed, l.shipped, l.delivered, l.lost, l.cancelled, l.returned,
+  l.refunded_minor AS "refundedMinor", o.customer_id AS "customerId", o.currency`;
+const linesOfOrders = statement<GraphLine>(
+  "orderLineOf",
+  `SELECT ${lineColumns} FROM order_lines l JOIN orders o ON o.id = l.order_id WHERE l.order_id = ANY($1::uuid[]) ORDER BY l.order_id, l.position`,
+);
+const linesById = statement<GraphLine>(
+  "orderLineById",
+  `SELECT ${lineColumns} FROM order_lines l JOIN orders o ON o.id = l.order_id WHERE l.id = ANY($1::uuid[])`,
 );
 const overdueOrders = statement<{ id: string }>(
   "orderOverdue",
@@ -65,19 +75,19 @@ export interface OrderFilter {
 
 /** Reads for the graph; the batch functions are stable, so that a request's loads meet in them. */
 export function createLists(db: Queryable) {
-  async function ordersById(ids: readonly string[]): Promise<(Order | undefined)[]> {
+  async function ordersById(ids: readonly string[]): Promise<(OrderHead | undefined)[]> {
     return inOrderOf(ids, await db.many(byId, [ids]), (order) => order.id);
   }
   return {
     ordersById,
-    async ordersByNumber(numbers: readonly string[]): Promise<(Order | undefined)[]> {
+    async ordersByNumber(numbers: readonly string[]): Promise<(OrderHead | undefined)[]> {
       return inOrderOf(numbers, await db.many(byNumber, [numbers]), (order) => order.number);
     },
-    async ordersByLine(lineIds: readonly string[]): Promise<(Order | undefined)[]> {
-      const pairs = await db.many(lineOrders, [lineIds]);
-      const orders = await ordersById(pairs.map(({ orderId }) => orderId));
-      const byLine = new Map(pairs.map(({ lineId }, index) => [lineId, orders[index]]));
-      return lineIds.map((id) => byLine.get(id));
+    async linesById(ids: readonly string[]): Promise<(GraphLine | undefined)[]> {
+      return inOrderOf(ids, await db.many(linesById, [ids]), (line) => line.id);
+    },
+    async linesByOrder(ids: readonly string[]): Promise<GraphLine[][]> {
+      return groupedInOrderOf(ids, await db.many(linesOfOrders, [ids]), (line) => line.orderId);
     },
     async timelinesByOrder(ids: readonly string[]): Promise<TimelineRow[][]> {
       return groupedInOrderOf(ids, await db.many(timelines, [ids]), (row) => row.orderId);

@@ -5,7 +5,7 @@ import type { Cancellation, Effects, Order, OrderLine, Refund } from "./order.ts
 
 // Orders as the saga reads and writes them: whole, with their lines, locked in id order.
 
-/** An order's columns by the names of `Order`; what reads lists uses the same. */
+/** An order's own columns by the names of `Order`; what reads lists uses the same. */
 export const orderColumns = `o.id, o.number, o.kind, o.status, o.customer_id AS "customerId", o.version, o.email, o.currency,
   json_build_object('itemsMinor', o.items_minor, 'taxMinor', o.tax_minor, 'shippingMinor', o.shipping_minor,
     'discountMinor', o.discount_minor, 'totalMinor', o.total_minor) AS totals,
@@ -15,8 +15,9 @@ export const orderColumns = `o.id, o.number, o.kind, o.status, o.customer_id AS 
   o.payment_id AS "paymentId", o.payment_state AS "paymentState", o.payment_attempt AS "paymentAttempt",
   o.payment_url AS "paymentUrl", o.due_minor AS "dueMinor", o.capture_sequence AS "captureSequence",
   o.capture_asked_minor AS "captureAskedMinor", o.captured_minor AS "capturedMinor", o.refunded_minor AS "refundedMinor",
-  o.awaits_stock AS "awaitsStock", o.awaits_void AS "awaitsVoid", o.deadline_at AS "deadlineAt", o.placed_at AS "placedAt",
-  (SELECT json_agg(json_build_object('id', l.id, 'position', l.position, 'skuId', l.sku_id, 'productId', l.product_id,
+  o.awaits_stock AS "awaitsStock", o.awaits_void AS "awaitsVoid", o.deadline_at AS "deadlineAt", o.placed_at AS "placedAt"`;
+
+const linesColumn = `(SELECT json_agg(json_build_object('id', l.id, 'position', l.position, 'skuId', l.sku_id, 'productId', l.product_id,
      'name', l.name, 'quantity', l.quantity, 'unitMinor', l.unit_minor, 'taxMinor', l.tax_minor,
      'discountMinor', l.discount_minor, 'paidMinor', l.paid_minor, 'digital', l.digital, 'priceVersion', l.price_version,
      'agreed', l.agreed, 'shipped', l.shipped, 'delivered', l.delivered, 'lost', l.lost, 'cancelled', l.cancelled,
@@ -27,42 +28,7 @@ export const orderColumns = `o.id, o.number, o.kind, o.status, o.customer_id AS 
 const lockOrders = statement("orderLock", `SELECT FROM orders WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE`);
 const readOrders = statement<Order>(
   "orderRead",
-  `SELECT ${orderColumns} FROM orders o WHERE o.id = ANY($1::uuid[]) ORDER BY o.id`,
-);
-
-/** Keeps no personal data of a customer who was erased meanwhile. */
-const insertOrders = statement<{ id: string; placed_at: Date; deadline_at: Date | null; email: string | null }>(
-  "orderInsert",
-  `WITH placed AS (
-   INSERT INTO orders (id, number, kind, status, customer_id, version, email, currency, items_minor, tax_minor, shipping_minor,
-     discount_minor, total_minor, ship_to, bill_to, shipping_method, coupon_code, cart_id, external_reference, placed_by,
-     idempotency_key, exchange_id, replaces_order_id, return_id, funding, payment_token, payment_state, due_minor, deadline_at)
-   SELECT id, number, kind, status, customer_id, version, CASE WHEN e.customer_id IS NULL THEN email END, currency, items_minor,
-     tax_minor, shipping_minor, discount_minor, total_minor, CASE WHEN e.customer_id IS NULL THEN ship_to END,
-     CASE WHEN e.customer_id IS NULL THEN bill_to END, shipping_method, coupon_code, cart_id, external_reference, placed_by,
-     idempotency_key, exchange_id, replaces_order_id, return_id, funding, payment_token, payment_state, due_minor,
-     now() + make_interval(secs => deadline_seconds)
-   FROM json_to_recordset($1::json) AS n(id uuid, number text, kind text, status text, customer_id uuid, version int, email text,
-     currency text, items_minor bigint, tax_minor bigint, shipping_minor bigint, discount_minor bigint, total_minor bigint,
-     ship_to json, bill_to json, shipping_method text, coupon_code text, cart_id uuid, external_reference text, placed_by uuid,
-     idempotency_key uuid, exchange_id uuid, replaces_order_id uuid, return_id uuid, funding json, payment_token text,
-     payment_state text, due_minor bigint, deadline_seconds double precision)
-   LEFT JOIN erased e USING (customer_id)
-   RETURNING id, placed_at, deadline_at, email
-   ), due AS (
-   INSERT INTO deadlines (order_id, at) SELECT id, deadline_at FROM placed WHERE deadline_at IS NOT NULL
-   )
-   SELECT id, placed_at, deadline_at, email FROM placed`,
-);
-
-const insertLines = statement(
-  "orderLineInsert",
-  `INSERT INTO order_lines (id, order_id, position, sku_id, product_id, name, quantity, unit_minor, tax_minor, discount_minor,
-     paid_minor, digital, price_version, agreed)
-   SELECT id, order_id, position, sku_id, product_id, name, quantity, unit_minor, tax_minor, discount_minor, paid_minor,
-     digital, price_version, agreed
-   FROM json_to_recordset($1::json) AS n(id uuid, order_id uuid, position int, sku_id uuid, product_id uuid, name text, quantity int,
-     unit_minor bigint, tax_minor bigint, discount_minor bigint, paid_minor bigint, digital boolean, price_version int, agreed boolean)`,
+  `SELECT ${orderColumns}, ${linesColumn} FROM orders o WHERE o.id = ANY($1::uuid[]) ORDER BY o.id`,
 );
 
 const updateOrders = statement(
@@ -192,7 +158,8 @@ function latest<Row extends { id: string }>(rows: Row[]): Row[] {
   return [...new Map(rows.map((row) => [row.id, row])).values()];
 }
 
-function orderRow(order: Order) {
+/** The columns that change along an order's way. */
+export function orderRow(order: Order) {
   return {
     id: order.id,
     status: order.status,
@@ -220,68 +187,6 @@ function orderRow(order: Order) {
 function lineRow(line: OrderLine) {
   const { id, shipped, delivered, lost, cancelled, returned } = line;
   return { id, shipped, delivered, lost, cancelled, returned, refunded_minor: line.refundedMinor };
-}
-
-/** What an order has at birth and never changes, beside what `Order` holds. */
-export interface NewOrder {
-  order: Order;
-  billTo: unknown;
-  externalReference: string | null;
-  placedBy: string;
-  idempotencyKey: string;
-  /** Until the reservation ends; null where nothing waits for the shopper yet. */
-  deadlineSeconds: number | null;
-}
-
-/** Stores new orders with their lines. */
-export async function createOrders(tx: Transaction, created: NewOrder[]): Promise<void> {
-  const rows = created.map(({ order, billTo, externalReference, placedBy, idempotencyKey, deadlineSeconds }) => ({
-    ...orderRow(order),
-    number: order.number,
-    kind: order.kind,
-    email: order.email,
-    currency: order.currency,
-    items_minor: order.totals.itemsMinor,
-    tax_minor: order.totals.taxMinor,
-    shipping_minor: order.totals.shippingMinor,
-    discount_minor: order.totals.discountMinor,
-    total_minor: order.totals.totalMinor,
-    ship_to: order.shipTo,
-    bill_to: billTo,
-    shipping_method: order.shippingMethod,
-    coupon_code: order.couponCode,
-    cart_id: order.cartId,
-    external_reference: externalReference,
-    placed_by: placedBy,
-    idempotency_key: idempotencyKey,
-    exchange_id: order.exchangeId,
-    replaces_order_id: order.replacesOrderId,
-    return_id: order.returnId,
-    deadline_seconds: deadlineSeconds,
-  }));
-  for (const row of await tx.many(insertOrders, [JSON.stringify(rows)])) {
-    const order = created.find((candidate) => candidate.order.id === row.id)?.order;
-    if (order) Object.assign(order, { placedAt: row.placed_at, deadlineAt: row.deadline_at, email: row.email });
-  }
-  const lines = created.flatMap(({ order }) =>
-    order.lines.map((line) => ({
-      id: line.id,
-      order_id: order.id,
-      position: line.position,
-      sku_id: line.skuId,
-      product_id: line.productId,
-      name: line.name,
-      quantity: line.quantity,
-      unit_minor: line.unitMinor,
-      tax_minor: line.taxMinor,
-      discount_minor: line.discountMinor,
-      paid_minor: line.paidMinor,
-      digital: line.digital,
-      price_version: line.priceVersion,
-      agreed: line.agreed,
-    })),
-  );
-  await tx.run(insertLines, [JSON.stringify(lines)]);
 }
 
 const clock = statement<{ at: Date }>("clockAfter", `SELECT now() + make_interval(secs => $1) AS at`);
