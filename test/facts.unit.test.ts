@@ -14,9 +14,12 @@ import { processVariables, serviceVariables } from "@crowdcrunch/kit/service";
 import { providerVariables } from "@crowdcrunch/provider/provider";
 import { environmentOf, services, shopAddresses } from "@crowdcrunch/tools/processes";
 import type { ShopAddresses } from "@crowdcrunch/tools/processes";
-import { repositoryRoot, serviceNames } from "@crowdcrunch/tools/schemas";
+import { readSubgraph, repositoryRoot, serviceNames } from "@crowdcrunch/tools/schemas";
 import { supergraphFile } from "@crowdcrunch/tools/supergraph";
+import { Kind, parse } from "graphql";
+import type { DocumentNode, ObjectTypeDefinitionNode, ObjectTypeExtensionNode } from "graphql";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { namedType } from "./e2e/arguments.ts";
 import { definitionOf } from "./e2e/definitions.ts";
 
 // What must agree is checked here, so that nobody has to remember it.
@@ -128,6 +131,47 @@ async function handledBy(name: string, shop: ShopAddresses): Promise<Set<string>
   const { handlers } = definition.wire({ config, db, log, metrics, newId: randomUUID, tokens });
   await db.close();
   return new Set((handlers ?? []).flatMap(({ handles }) => handles.map(({ type }) => type)));
+}
+
+/** Whose entities they are; other subgraphs add fields to them or refer to them. */
+const owners: Record<string, string[]> = {
+  users: ["User"],
+  customers: ["Customer"],
+  inventory: ["Product", "Sku", "Category"],
+  orders: ["Order", "OrderLine"],
+  payments: ["Payment", "Refund"],
+  fulfillment: ["Shipment"],
+  exchanges: ["Return", "Exchange"],
+  frontend: ["Cart"],
+};
+
+test("what another service answers may be missing, so that a service that is down costs its own fields", () => {
+  const ownerOf = (type: string) => names.find((name) => owners[name]?.includes(type));
+  const demanding: string[] = [];
+  for (const service of names) {
+    for (const type of objectTypes(parse(readSubgraph(service)))) {
+      const owner = ownerOf(type.name.value);
+      if (type.directives?.some(({ name }) => name.value === "key"))
+        expect([type.name.value, owner]).not.toContain(undefined);
+      for (const field of type.fields ?? []) {
+        const isKey = field.name.value === "id" || field.directives?.some(({ name }) => name.value === "external");
+        const isAdded = owner !== undefined && owner !== service && !isKey;
+        const isForeign = (ownerOf(namedType(field.type)) ?? service) !== service;
+        const mayFail = type.name.value === "Query" || isAdded || isForeign;
+        const { type: ofField } = field;
+        const item = ofField.kind === Kind.LIST_TYPE ? ofField.type : ofField;
+        if (mayFail && (ofField.kind === Kind.NON_NULL_TYPE || (isForeign && item.kind === Kind.NON_NULL_TYPE)))
+          demanding.push(`${service}: ${type.name.value}.${field.name.value}`);
+      }
+    }
+  }
+  expect(demanding).toEqual([]);
+});
+
+function objectTypes(document: DocumentNode): (ObjectTypeDefinitionNode | ObjectTypeExtensionNode)[] {
+  return document.definitions.filter(
+    (node) => node.kind === Kind.OBJECT_TYPE_DEFINITION || node.kind === Kind.OBJECT_TYPE_EXTENSION,
+  );
 }
 
 test("every decision in docs/adr is in its index, and every link of the index leads to one", () => {

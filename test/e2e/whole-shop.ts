@@ -1,0 +1,167 @@
+import { randomUUID } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { GraphFailure, openGraph, operatorToken } from "@crowdcrunch/tools/client";
+import type { GraphClient } from "@crowdcrunch/tools/client";
+import { startShop, stopShop } from "@crowdcrunch/tools/shop";
+import type { RunningShop } from "@crowdcrunch/tools/shop";
+import { Pool } from "pg";
+
+export const shipTo = {
+  name: "Ada Archer",
+  line1: "12 High Street",
+  city: "York",
+  postalCode: "YO1 7HH",
+  countryCode: "GB",
+};
+
+/** A shop of separate processes in a folder of its own, spoken to through its gateway. */
+export interface WholeShop {
+  shop: RunningShop;
+  graph: GraphClient;
+  /** The database as the auditor: reads everything. */
+  books: Pool;
+  /** Of a member of staff. */
+  staff: string;
+  /** A new article that the shop sells, of which so many units are there. */
+  article(units: number, amountMinor?: number): Promise<Article>;
+  /** A new article to download. */
+  download(amountMinor?: number): Promise<Article>;
+  /** A shopper who has signed in, without the way there. */
+  shopper(): Promise<Shopper>;
+  /** Stops all processes and removes their data. */
+  stop(): Promise<void>;
+}
+
+export interface Article {
+  skuId: string;
+  productId: string;
+  amountMinor: number;
+  /** The version of its price in orders, when it was made. */
+  priceVersion: number;
+}
+
+export interface Shopper {
+  id: string;
+  token: string;
+  email: string;
+}
+
+/** Starts all of a shop. `env` has further variables by process. */
+export async function openShop(options: {
+  portOffset: number;
+  env?: Record<string, Record<string, string>>;
+}): Promise<WholeShop> {
+  const varDir = await mkdtemp(join(tmpdir(), "crowdcrunch-shop-"));
+  const removeAll = async () => {
+    await stopShop({ varDir });
+    await rm(varDir, { recursive: true, force: true });
+  };
+  const shop = await startShop({ varDir, ...options }).catch(async (error: unknown) => {
+    await removeAll();
+    throw error;
+  });
+  const graph = openGraph(shop.graphUrl, { connections: 64 });
+  const books = new Pool({ connectionString: shop.databaseUrl("auditor"), max: 4 });
+  // Postgres may be killed under it.
+  books.on("error", () => {});
+  const staff = await operatorToken(varDir);
+
+  async function sell(skuId: string, productId: string, amountMinor: number): Promise<Article> {
+    const known = `SELECT price_version FROM orders.catalogue_skus WHERE sku_id = $1`;
+    const row = await until("the price in orders", async () => (await books.query(known, [skuId])).rows[0]);
+    return { skuId, productId, amountMinor, priceVersion: row.price_version };
+  }
+
+  return {
+    shop,
+    graph,
+    books,
+    staff,
+    async article(units, amountMinor = 1_250) {
+      const code = randomUUID();
+      const product = { code, name: `Mug ${code}`, prices: [{ currency: "GBP", amountMinor }], stock: units };
+      const answer = await act(
+        graph,
+        "importProducts",
+        staff,
+        { products: [product] },
+        "... on ProductsImported { products { id skus { id } } }",
+      );
+      const [made] = answer.products;
+      return sell(made.skus[0].id, made.id, amountMinor);
+    },
+    async download(amountMinor = 899) {
+      const code = randomUUID();
+      const input = {
+        slug: `book-${code}`,
+        name: `Book ${code}`,
+        description: "Words.",
+        skus: [{ code, digital: true, prices: [{ currency: "GBP", amountMinor }] }],
+      };
+      const { product } = await act(
+        graph,
+        "saveProduct",
+        staff,
+        input,
+        "... on ProductSaved { product { id skus { id } } }",
+      );
+      return sell(product.skus[0].id, product.id, amountMinor);
+    },
+    async shopper() {
+      const id = randomUUID();
+      return { id, token: await operatorToken(varDir, { sub: id, roles: ["SHOPPER"] }), email: `${id}@example.com` };
+    },
+    async stop() {
+      await Promise.all([graph.close(), books.end()]);
+      await removeAll();
+    },
+  };
+}
+
+/** A mutation's answer; tests read its fields without types. */
+export interface Answer {
+  __typename: string;
+  message?: string;
+  [field: string]: any;
+}
+
+const inputTypes: Record<string, string> = { recordDelivery: "ShipmentInput", reportLost: "ShipmentInput" };
+
+/** Does a mutation with one input and gives its answer, whichever member of the union it is. */
+export async function tell(
+  graph: GraphClient,
+  mutation: string,
+  token: string | undefined,
+  input: Record<string, unknown>,
+  selection = "",
+): Promise<Answer> {
+  const type = inputTypes[mutation] ?? `${mutation[0]!.toUpperCase()}${mutation.slice(1)}Input`;
+  const query = `mutation Do($input: ${type}!) { ${mutation}(input: $input) { __typename ... on Problem { message } ${selection} } }`;
+  return (await graph.ask<Record<string, Answer>>(query, { input }, token))[mutation]!;
+}
+
+/** As `tell`, where only success is expected. */
+export async function act(...call: [...Parameters<typeof tell>]): Promise<Answer> {
+  const answer = await tell(...call);
+  if (answer.message !== undefined) throw new Error(`${call[1]} answers ${answer.__typename}: ${answer.message}`);
+  return answer;
+}
+
+const patienceMs = 30_000;
+
+/** Looks until there is something; what the graph cannot answer yet counts as nothing. */
+export async function until<Seen>(what: string, look: () => Promise<Seen>): Promise<NonNullable<Exclude<Seen, false>>> {
+  const giveUpAtMs = performance.now() + patienceMs;
+  for (;;) {
+    const seen = await look().catch((error: unknown) => {
+      if (error instanceof GraphFailure) return undefined;
+      throw error;
+    });
+    if (seen !== false && seen != null) return seen as NonNullable<Exclude<Seen, false>>;
+    if (performance.now() > giveUpAtMs) throw new Error(`${what} did not come within ${patienceMs / 1_000} s`);
+    await sleep(40);
+  }
+}
