@@ -52,7 +52,7 @@ export function createPlacing({ db, newId, quotes, lists, config }: PlacingConte
     return signOrderLink(config.ORDER_LINK_SECRET, { orderId: order.id, customerId: order.customerId, expiresAt });
   }
 
-  async function placed(orderId: string): Promise<Order> {
+  async function placed(orderId: string): Promise<OrderHead> {
     const [order] = await lists.ordersById([orderId]);
     if (!order) throw notFound("There is no such order.");
     return order;
@@ -75,7 +75,7 @@ export function createPlacing({ db, newId, quotes, lists, config }: PlacingConte
     },
   };
 
-  async function placeOnce(viewer: Viewer, input: PlaceOrderInput, call: IdempotentCall): Promise<Order> {
+  async function placeOnce(viewer: Viewer, input: PlaceOrderInput, call: IdempotentCall): Promise<OrderHead> {
     const staff = isStaff(viewer);
     if (
       !staff &&
