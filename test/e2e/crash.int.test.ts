@@ -1,0 +1,106 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { auditShop } from "@crowdcrunch/tools/audit/audit";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openPurchases } from "./purchases.ts";
+import { endStates, startLoad } from "./steady-load.ts";
+import type { Load } from "./steady-load.ts";
+import { openShop } from "./whole-shop.ts";
+import type { Shopper, WholeShop } from "./whole-shop.ts";
+
+/** As many purchases are under way at any time. */
+const shoppersAtOnce = 20;
+
+let world: WholeShop;
+let shoppers: Shopper[];
+let load: Load;
+
+beforeAll(async () => {
+  world = await openShop({
+    portOffset: 22_000,
+    env: { fulfillment: { CARRIER_SIMULATOR: "true", CARRIER_DELAY_MS: "300" } },
+  });
+  const articles = await Promise.all([world.article(100_000), world.article(100_000), world.download()]);
+  shoppers = await Promise.all(Array.from({ length: shoppersAtOnce }, () => world.shopper()));
+  load = startLoad(world, shoppers, articles);
+});
+afterAll(async () => {
+  await load?.end();
+  await world?.stop();
+});
+
+/** Looks until it is so; the database may be away meanwhile. */
+async function until(what: string, isSo: () => Promise<boolean> | boolean, patienceMs = 30_000): Promise<void> {
+  const giveUpAtMs = performance.now() + patienceMs;
+  while (!(await Promise.resolve(isSo()).catch(() => false))) {
+    if (performance.now() > giveUpAtMs) throw new Error(`${what} did not come within ${patienceMs / 1_000} s`);
+    await sleep(5);
+  }
+}
+
+async function count(sql: string, parameters: unknown[] = []): Promise<number> {
+  return Number((await world.books.query(sql, parameters)).rows[0].count);
+}
+const ordersAt = (status: string) => count("SELECT count(*) FROM orders.orders WHERE status = $1", [status]);
+const operationsDue = (kind: string) =>
+  count("SELECT count(*) FROM payments.operations WHERE status = 'PENDING' AND kind = $1", [kind]);
+
+/** Who is killed, while what is under way. */
+const kills: [victim: string, step: string, isThere: () => Promise<boolean>][] = [
+  ["inventory", "an order waits for stock", async () => (await ordersAt("PENDING")) > 0],
+  ["orders", "an order waits for stock", async () => (await ordersAt("PENDING")) > 0],
+  ["payments", "money is to be held", async () => (await operationsDue("AUTHORIZE")) > 0],
+  ["provider", "money is to be held", async () => (await operationsDue("AUTHORIZE")) > 0],
+  ["orders", "a payment is awaited", async () => (await ordersAt("AWAITING_PAYMENT")) > 0],
+  ["fulfillment", "a parcel is to be packed", async () => (await ordersAt("CONFIRMED")) > 0],
+  ["inventory", "goods leave", async () => (await ordersAt("SHIPPED")) > 0],
+  ["payments", "money is to be taken", async () => (await operationsDue("CAPTURE")) > 0],
+  ["provider", "a hold is given up", async () => (await operationsDue("VOID")) > 0],
+  ["gateway", "orders are placed", async () => true],
+  ["postgres", "all of that is under way", async () => (await ordersAt("PENDING")) > 0],
+];
+
+describe("killed without warning, with twenty purchases under way:", () => {
+  test.each(kills)("%s, while %s", async (victim, step, isThere) => {
+    const { shop } = world;
+    const acknowledgedBefore = load.acknowledged.length;
+    await until("purchases under way", () => load.underWay() >= shoppersAtOnce);
+    await until(`the moment when ${step}`, isThere);
+    const restartsBefore = shop.restartsOf(victim);
+    shop.kill(victim);
+    await until(`${victim} again`, () => shop.restartsOf(victim) > restartsBefore);
+    await shop.untilReady(30_000);
+    await until("more purchases", () => load.acknowledged.length >= acknowledgedBefore + shoppersAtOnce);
+  });
+
+  test("every order that was acknowledged has ended, once, and as its shopper was told", async () => {
+    await load.end();
+    const { acknowledged } = load;
+    console.log(
+      `crashes: ${kills.length} kills, ${acknowledged.length} orders acknowledged, ${load.repeats()} requests repeated`,
+    );
+    const { rows } = await world.books.query<{ number: string; key: string; status: string }>(
+      "SELECT number, idempotency_key AS key, status FROM orders.orders WHERE placed_by = ANY($1::uuid[])",
+      [shoppers.map(({ id }) => id)],
+    );
+    const byKey = new Map(rows.map((row) => [row.key, row]));
+    expect(rows).toHaveLength(acknowledged.length);
+    expect(acknowledged.filter(({ key, number }) => byKey.get(key)?.number !== number)).toEqual([]);
+    expect(rows.filter(({ status }) => !endStates.includes(status))).toEqual([]);
+    const cancelled = acknowledged.filter(({ wasCancelled }) => wasCancelled);
+    expect(cancelled.filter(({ key }) => byKey.get(key)?.status !== "CANCELLED")).toEqual([]);
+    expect(rows.filter(({ status }) => status === "REJECTED")).toEqual([]);
+  });
+
+  test("and the books agree, the provider's too", async () => {
+    await openPurchases(world).quiet();
+    const lines: string[] = [];
+    const url = world.shop.databaseUrl("auditor");
+    const violated = await auditShop({ url, say: (line) => lines.push(line), quiet: true });
+    expect({ violated, lines }).toEqual({ violated: 0, lines: [] });
+    // Nothing was so bad that a person is needed.
+    const incidents = ["orders", "payments", "fulfillment", "inventory"].map((service) =>
+      count(`SELECT count(*) FROM ${service}.incidents`),
+    );
+    expect(await Promise.all(incidents)).toEqual([0, 0, 0, 0]);
+  });
+});
