@@ -59,6 +59,29 @@ describe("the event log over Postgres, beyond what every log does", () => {
     expect((await db.query(position)).rows).toEqual([{ member: present, epoch: 2, committed: 7 }]);
   });
 
+  test("a member whose process was killed is replaced without waiting for its lease", async () => {
+    const patient = await createPostgresEventLogWorld(services, { leaseMs: 60_000 });
+    try {
+      const [killed, next] = [createWitness(), createWitness()];
+      const [killedLog, nextLog] = [await patient.open("orders"), await patient.open("orders")];
+      await killedLog.ensureTopics([{ topic: "orders", partitions: 2 }]);
+      await killedLog.append("orders", records(4, 2));
+      await killedLog.consume(killed.subscription("orders", ["orders"], () => new Promise(() => {})));
+      await eventually(() => expect(killed.seen.length).toBeGreaterThan(0));
+      await patient.crash(killedLog);
+      await eventually(async () => {
+        const sessions = "SELECT FROM pg_stat_activity WHERE pid = (SELECT backend FROM eventlog.members)";
+        const admin = new Client({ connectionString: patient.testDatabase.adminUrl });
+        await admin.connect();
+        expect((await admin.query(sessions).finally(() => admin.end())).rowCount).toBe(0);
+      });
+      await nextLog.consume(next.subscription("orders", ["orders"]));
+      await next.hasHandled(await Array.fromAsync(nextLog.read("orders")));
+    } finally {
+      await patient.close();
+    }
+  });
+
   test("a lease that runs out in a handler is reported, and the events go to another member", async () => {
     const [slow, other] = [createWitness(), createWitness()];
     const [slowLog, otherLog] = [await world.open("inventory"), await world.open("inventory")];

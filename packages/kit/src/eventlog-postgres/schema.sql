@@ -37,6 +37,8 @@ CREATE TABLE IF NOT EXISTS eventlog.members (
   lease_until timestamptz NOT NULL,
   PRIMARY KEY (group_name, member)
 ) WITH (fillfactor = 20);
+-- The session over which the member polls: with its end the member is gone, without waiting for the lease.
+ALTER TABLE eventlog.members ADD COLUMN IF NOT EXISTS backend int;
 
 CREATE TABLE IF NOT EXISTS eventlog.positions (
   group_name text NOT NULL,
@@ -160,14 +162,15 @@ BEGIN
   PERFORM eventlog.check_group(of_group);
   PERFORM pg_advisory_xact_lock(hashtext('eventlog.group'), hashtext(of_group));
 
-  UPDATE eventlog.members SET topics = my_topics, lease_until = clock_timestamp() + lease
+  UPDATE eventlog.members SET topics = my_topics, lease_until = clock_timestamp() + lease, backend = pg_backend_pid()
     WHERE group_name = of_group AND member = me;
   news := NOT FOUND;
   IF news THEN
-    INSERT INTO eventlog.members VALUES (of_group, me, my_topics, clock_timestamp() + lease);
+    INSERT INTO eventlog.members VALUES (of_group, me, my_topics, clock_timestamp() + lease, pg_backend_pid());
   END IF;
 
-  DELETE FROM eventlog.members WHERE group_name = of_group AND lease_until < clock_timestamp();
+  DELETE FROM eventlog.members WHERE group_name = of_group
+    AND (lease_until < clock_timestamp() OR backend NOT IN (SELECT pid FROM pg_stat_activity));
   UPDATE eventlog.positions p SET member = NULL
     WHERE p.group_name = of_group AND p.member IS NOT NULL
       AND NOT EXISTS (SELECT FROM eventlog.members m WHERE m.group_name = of_group AND m.member = p.member);
@@ -209,7 +212,7 @@ CREATE OR REPLACE FUNCTION eventlog.heartbeat(of_group text, me uuid, lease inte
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   PERFORM eventlog.check_group(of_group);
-  UPDATE eventlog.members SET lease_until = clock_timestamp() + lease
+  UPDATE eventlog.members SET lease_until = clock_timestamp() + lease, backend = pg_backend_pid()
     WHERE group_name = of_group AND member = me AND lease_until >= clock_timestamp();
   RETURN FOUND;
 END $$;
@@ -222,7 +225,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   PERFORM eventlog.check_group(of_group);
   IF rebalance OR NOT EXISTS (SELECT FROM eventlog.members WHERE group_name = of_group AND member = me
-                                AND lease_until > clock_timestamp() + lease * 0.7) THEN
+                                AND backend = pg_backend_pid() AND lease_until > clock_timestamp() + lease * 0.7) THEN
     PERFORM eventlog.balance(of_group, me, my_topics, lease);
   END IF;
   RETURN QUERY
