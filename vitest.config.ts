@@ -11,6 +11,8 @@ const parts = [
 ];
 const exclude = ["**/node_modules/**"];
 const unitTests = "**/*.unit.test.ts";
+/** Tests of tools that need a database; the others are unit tests. */
+const toolsOnPostgres = "tools/**/*.int.test.ts";
 
 /** Tests run as the services do, by Node itself; Vite would also resolve a second copy of graphql, which it refuses. */
 const experimental = { viteModuleRunner: false };
@@ -23,7 +25,7 @@ export default defineConfig({
           name: "unit",
           experimental,
           include: [...parts.map((folder) => `${folder}/${unitTests}`), "tools/**/*.test.ts", "test/*.unit.test.ts"],
-          exclude,
+          exclude: [...exclude, toolsOnPostgres],
           testTimeout: 30_000,
           sequence: { groupOrder: 1 },
         },
@@ -32,7 +34,7 @@ export default defineConfig({
         test: {
           name: "postgres",
           experimental,
-          include: parts.map((folder) => `${folder}/**/*.test.ts`),
+          include: [...parts.map((folder) => `${folder}/**/*.test.ts`), toolsOnPostgres],
           exclude: [...exclude, unitTests],
           // One Postgres for all files; a run of unit tests alone does not start it.
           globalSetup: "test/global-setup.ts",

@@ -9,6 +9,7 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
+import { missingAcknowledged } from "./audit/acknowledged.ts";
 import { auditShop } from "./audit/audit.ts";
 import { costBetween, memoryMiB, readCost } from "./bench/cost.ts";
 import type { Cost, CostSources } from "./bench/cost.ts";
@@ -105,6 +106,8 @@ async function commitRate(shop: RunningShop, connections: number): Promise<numbe
 }
 
 interface Stretch {
+  /** What clients were told was placed. */
+  orderIds: string[];
   purchasesPerS: number;
   placeToConfirmedP50Ms: number;
   placeToConfirmedP99Ms: number;
@@ -133,6 +136,7 @@ async function shopFor(
   const after = await readCost(sources);
   const latencies = results.map(({ placeToConfirmedMs }) => placeToConfirmedMs);
   return {
+    orderIds: results.map(({ orderId }) => orderId),
     purchasesPerS: results.length / tookSeconds,
     placeToConfirmedP50Ms: percentile(latencies, 0.5),
     placeToConfirmedP99Ms: percentile(latencies, 0.99),
@@ -261,9 +265,20 @@ await main(async () => {
     writeFileSync(join(place.varDir, "bench.json"), `${JSON.stringify(result, null, 2)}\n`);
     print(result);
     await new Promise((resolve) => setTimeout(resolve, 3_000));
-    const violations = await auditShop({ url: shop.databaseUrl("auditor"), say: console.log, quiet: true });
+    const told = Object.values(stretches).flatMap((runs) => runs.flatMap(({ orderIds }) => orderIds));
+    const missing = await missingAcknowledged(database, told);
+    if (missing.length > 0)
+      console.log(
+        `Of ${told.length} orders that clients were told of, ${missing.length} are missing: ${missing.slice(0, 5).join(", ")} …`,
+      );
+    const violations = await auditShop({
+      url: shop.databaseUrl("auditor"),
+      windowSeconds: 0,
+      say: console.log,
+      quiet: true,
+    });
     console.log(violations === 0 ? "All invariants hold." : `${violations} invariants are violated.`);
-    if (violations > 0) process.exitCode = 1;
+    if (violations + missing.length > 0) process.exitCode = 1;
   } finally {
     await database.end();
     await graph.close();
