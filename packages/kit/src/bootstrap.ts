@@ -26,10 +26,17 @@ export interface BootstrapOptions {
 const logOwner = "eventlog_owner";
 const waiting = { lock_timeout: "5s", idle_in_transaction_session_timeout: "30s" };
 /**
- * Every statement of a service has its index. The planner is told to use it: for a small table it would scan, and a
- * prepared statement keeps that plan while the table grows a thousandfold.
+ * Every statement of a service has its index and touches few rows. The planner is told so: for a table that is small as
+ * yet, or rows that come as JSON, it would read the whole table, and a prepared statement keeps that plan while the
+ * table grows a thousandfold.
  */
-const planning = { enable_seqscan: "off", random_page_cost: "1.1", jit: "off" };
+const planning = {
+  enable_seqscan: "off",
+  enable_hashjoin: "off",
+  enable_mergejoin: "off",
+  random_page_cost: "1.1",
+  jit: "off",
+};
 const running = { ...waiting, ...planning, statement_timeout: "15s" };
 
 /**
