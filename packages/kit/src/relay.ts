@@ -9,8 +9,14 @@ const snapshotBounds = statement<{ oldest: number; next: number }>(
   `SELECT pg_snapshot_xmin(s)::text::bigint AS oldest, pg_snapshot_xmax(s)::text::bigint AS next FROM pg_current_snapshot() s`,
 );
 
+const leftBelow = statement<{ left: boolean }>(
+  "outboxLeftBelow",
+  `SELECT EXISTS (SELECT FROM outbox WHERE id >= $1 AND id < $2) AS left`,
+);
+
 const batch = 500;
 const sweepMs = 1_000;
+const restAtMostMs = 20;
 
 export interface RelayOptions {
   topic: string;
@@ -52,7 +58,7 @@ export function createRelay(options: RelayOptions): Relay {
   let paused = false;
   // Rows below the floor are gone for good: everything that could still have committed below it has ended. Without it
   // each poll walks over the dead index entries that a forgotten open transaction keeps from being removed.
-  let drainedMs = Number.NEGATIVE_INFINITY;
+  let readyMs = Number.NEGATIVE_INFINITY;
   let floor = 0;
   let highest = 0;
   let mark: { highest: number; next: number } | undefined;
@@ -74,17 +80,21 @@ export function createRelay(options: RelayOptions): Relay {
     if (mark === undefined || reached !== undefined) mark = { highest, next: bounds.next };
     if (reached === undefined) return;
     await drain();
-    floor = reached;
+    // Another replica's relay may be at what this one did not find.
+    if (!(await db.one(leftBelow, [floor, reached]))?.left) floor = reached;
   }
 
   async function work(): Promise<void> {
     while (wanted && !stopped) {
       wanted = false;
-      const pauseMs = drainedMs + (options.paceMs ?? 0) - performance.now();
+      const pauseMs = readyMs - performance.now();
       if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      const beganMs = performance.now();
       try {
         await drain();
-        drainedMs = performance.now();
+        // It rests for as long as it worked: the busier the machine, the more events go together.
+        const tookMs = performance.now() - beganMs;
+        readyMs = beganMs + tookMs + Math.max(options.paceMs ?? 0, Math.min(tookMs, restAtMostMs));
         backoffMs = 0;
       } catch (error) {
         failures.inc();
