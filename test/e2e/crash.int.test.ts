@@ -17,7 +17,7 @@ let load: Load;
 beforeAll(async () => {
   world = await openShop({
     portOffset: 22_000,
-    env: { fulfillment: { CARRIER_SIMULATOR: "true", CARRIER_DELAY_MS: "300" } },
+    env: { fulfillment: { CARRIER_SIMULATOR: "true", CARRIER_DELAY_MS: "300", DELIVERY_LEASE_SECONDS: "3" } },
   });
   const articles = await Promise.all([world.article(100_000), world.article(100_000), world.download()]);
   shoppers = await Promise.all(Array.from({ length: shoppersAtOnce }, () => world.shopper()));
@@ -41,6 +41,7 @@ async function count(sql: string, parameters: unknown[] = []): Promise<number> {
   return Number((await world.books.query(sql, parameters)).rows[0].count);
 }
 const ordersAt = (status: string) => count("SELECT count(*) FROM orders.orders WHERE status = $1", [status]);
+const parcelsAt = (status: string) => count("SELECT count(*) FROM fulfillment.shipments WHERE status = $1", [status]);
 const operationsDue = (kind: string) =>
   count("SELECT count(*) FROM payments.operations WHERE status = 'PENDING' AND kind = $1", [kind]);
 
@@ -52,7 +53,7 @@ const kills: [victim: string, step: string, isThere: () => Promise<boolean>][] =
   ["provider", "money is to be held", async () => (await operationsDue("AUTHORIZE")) > 0],
   ["orders", "a payment is awaited", async () => (await ordersAt("AWAITING_PAYMENT")) > 0],
   ["fulfillment", "a parcel is to be packed", async () => (await ordersAt("CONFIRMED")) > 0],
-  ["inventory", "goods leave", async () => (await ordersAt("SHIPPED")) > 0],
+  ["inventory", "goods leave", async () => (await parcelsAt("DISPATCHED")) > 0],
   ["payments", "money is to be taken", async () => (await operationsDue("CAPTURE")) > 0],
   ["provider", "a hold is given up", async () => (await operationsDue("VOID")) > 0],
   ["gateway", "orders are placed", async () => true],

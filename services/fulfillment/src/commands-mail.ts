@@ -14,7 +14,12 @@ export interface MailCommandContext {
   log: Logger;
   mailer: Mailer;
   links: DownloadLinks;
-  config: { DOWNLOAD_DAYS: number; DELIVERY_ATTEMPTS: number; DELIVERY_RETRY_MS: number };
+  config: {
+    DOWNLOAD_DAYS: number;
+    DELIVERY_ATTEMPTS: number;
+    DELIVERY_RETRY_MS: number;
+    DELIVERY_LEASE_SECONDS: number;
+  };
 }
 
 /** What became of an attempt; no failure means that the mail went out. */
@@ -27,8 +32,6 @@ interface Attempt {
 export type Download = { state: "READY"; file: LicensedFile } | { state: "GONE" } | { state: "UNKNOWN" };
 
 const mailsAtOnce = 50;
-/** Longer than a mail server takes; a crashed worker's mails are taken over after it. */
-const leaseSeconds = 120;
 
 /** Digital goods: their mails and their links. */
 export function createMailCommands(context: MailCommandContext) {
@@ -95,7 +98,11 @@ export function createMailCommands(context: MailCommandContext) {
      * while the mail server takes its time. Resolves to true when there may be more.
      */
     async sendDue(): Promise<boolean> {
-      const due = await claimDeliveries(db, { atMost: mailsAtOnce, leaseSeconds, linkDays: config.DOWNLOAD_DAYS });
+      const due = await claimDeliveries(db, {
+        atMost: mailsAtOnce,
+        leaseSeconds: config.DELIVERY_LEASE_SECONDS,
+        linkDays: config.DOWNLOAD_DAYS,
+      });
       if (due.length === 0) return false;
       await record(await Promise.all(due.map(attempt)));
       return due.length === mailsAtOnce;

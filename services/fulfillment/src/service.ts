@@ -35,6 +35,12 @@ export const fulfillment = defineService({
       minimum: 10,
       description: "the wait after the first failed attempt, in ms; doubled after each further one",
     }),
+    DELIVERY_LEASE_SECONDS: Type.Integer({
+      default: 120,
+      minimum: 1,
+      description:
+        "after how long the download mails of a worker that crashed are sent by another, in seconds; longer than a mail server takes",
+    }),
     CARRIER_SIMULATOR: Type.Boolean({
       default: false,
       description: "whether a simulated carrier dispatches and delivers parcels by itself",
