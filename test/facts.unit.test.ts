@@ -10,7 +10,7 @@ import { openDatabase } from "@crowdcrunch/kit/database";
 import { createTokenVerifier } from "@crowdcrunch/kit/identity";
 import { createLogger } from "@crowdcrunch/kit/logger";
 import { createMetrics } from "@crowdcrunch/kit/metrics";
-import { processVariables, serviceVariables } from "@crowdcrunch/kit/service";
+import { processVariables, serviceVariables } from "@crowdcrunch/kit/variables";
 import { providerVariables } from "@crowdcrunch/provider/provider";
 import { environmentOf, services, shopAddresses } from "@crowdcrunch/tools/processes";
 import type { ShopAddresses } from "@crowdcrunch/tools/processes";

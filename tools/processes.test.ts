@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { gatewayVariables } from "@crowdcrunch/gateway/config";
 import { readConfig } from "@crowdcrunch/kit/config";
-import { serviceVariables } from "@crowdcrunch/kit/service";
+import { serviceVariables } from "@crowdcrunch/kit/variables";
 import type { ServiceDefinition } from "@crowdcrunch/kit/service";
 import { providerVariables } from "@crowdcrunch/provider/provider";
 import Type from "typebox";

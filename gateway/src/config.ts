@@ -1,4 +1,4 @@
-import { processVariables } from "@crowdcrunch/kit/service";
+import { processVariables } from "@crowdcrunch/kit/variables";
 import Type from "typebox";
 import type { Static } from "typebox";
 

@@ -5,7 +5,7 @@ import { createLogger } from "@crowdcrunch/kit/logger";
 import type { Logger } from "@crowdcrunch/kit/logger";
 import { createMetrics } from "@crowdcrunch/kit/metrics";
 import { migrate } from "@crowdcrunch/kit/migrate";
-import { processVariables } from "@crowdcrunch/kit/service";
+import { processVariables } from "@crowdcrunch/kit/variables";
 import { fastify } from "fastify";
 import Type from "typebox";
 import { actionRoutes } from "./action-page.ts";

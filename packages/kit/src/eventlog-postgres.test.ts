@@ -73,7 +73,9 @@ describe("the event log over Postgres, beyond what every log does", () => {
         const sessions = "SELECT FROM pg_stat_activity WHERE pid = (SELECT backend FROM eventlog.members)";
         const admin = new Client({ connectionString: patient.testDatabase.adminUrl });
         await admin.connect();
-        expect((await admin.query(sessions).finally(() => admin.end())).rowCount).toBe(0);
+        const { rowCount } = await admin.query(sessions);
+        await admin.end();
+        expect(rowCount).toBe(0);
       });
       await nextLog.consume(next.subscription("orders", ["orders"]));
       await next.hasHandled(await Array.fromAsync(nextLog.read("orders")));

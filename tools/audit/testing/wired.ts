@@ -4,7 +4,7 @@ import type { Database } from "@crowdcrunch/kit/database";
 import { createLogger } from "@crowdcrunch/kit/logger";
 import { createMetrics } from "@crowdcrunch/kit/metrics";
 import type { ServiceDefinition } from "@crowdcrunch/kit/service";
-import { serviceVariables } from "@crowdcrunch/kit/service";
+import { serviceVariables } from "@crowdcrunch/kit/variables";
 import { createTokenVerifier } from "@crowdcrunch/kit/identity";
 import Type from "typebox";
 import { environmentOf, shopAddresses } from "../../processes.ts";

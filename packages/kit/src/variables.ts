@@ -1,0 +1,47 @@
+import Type from "typebox";
+
+/** Variables that every process has. */
+export const processVariables = {
+  HOST: Type.String({ default: "127.0.0.1", description: "the address to listen on" }),
+  PORT: Type.Integer({ minimum: 0, maximum: 65535, description: "the port to serve on", examples: [4004] }),
+  METRICS_PORT: Type.Integer({
+    minimum: 0,
+    maximum: 65535,
+    description: "the port of /livez, /readyz and /metrics",
+    examples: [4104],
+  }),
+  LOG_LEVEL: Type.Union([Type.Literal("debug"), Type.Literal("info"), Type.Literal("warn"), Type.Literal("error")], {
+    default: "info",
+    description: "the least level to log: debug, info, warn or error",
+  }),
+  SHUTDOWN_GRACE_MS: Type.Integer({
+    default: 30_000,
+    minimum: 0,
+    description: "how long requests may take to end at shutdown, in ms",
+  }),
+};
+
+/** Variables that every service has beside its own. */
+export const serviceVariables = {
+  ...processVariables,
+  DATABASE_URL: Type.String({
+    pattern: "^postgres(ql)?://",
+    description: "the database, as the service's running role",
+    examples: ["postgres://orders:secret@127.0.0.1:4050/crowdcrunch"],
+  }),
+  OWNER_DATABASE_URL: Type.String({
+    pattern: "^postgres(ql)?://",
+    description: "the database, as the role that owns the schema and migrates it",
+    examples: ["postgres://orders_owner:secret@127.0.0.1:4050/crowdcrunch"],
+  }),
+  DATABASE_CONNECTIONS: Type.Integer({
+    default: 6,
+    minimum: 2,
+    maximum: 100,
+    description: "most connections of the service's pool",
+  }),
+  JWKS_FILE: Type.String({
+    description: "the file with the public keys that sign access tokens",
+    examples: ["var/secrets/jwks.json"],
+  }),
+};
