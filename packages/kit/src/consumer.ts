@@ -1,25 +1,21 @@
 import type { Database, Transaction } from "./database.ts";
 import { createDispatcher } from "./dispatch.ts";
 import type { EventHandler } from "./dispatch.ts";
-import { PermanentError, isUnavailable } from "./errors.ts";
+import { PermanentError, isTransient } from "./errors.ts";
 import type { Consumer, DeliveredEvent, EventLog } from "./eventlog.ts";
 import {
-  countParked,
   dueWaiting,
   lockWaiting,
   lockWaitingById,
   maintainInbox,
-  parkedKeys,
-  parkedOfKey,
-  putParked,
   putWaiting,
   receive,
-  removeParked,
   removeWaiting,
 } from "./inbox.ts";
-import { openIncident } from "./incidents.ts";
 import type { Logger } from "./logger.ts";
 import type { Metrics } from "./metrics.ts";
+import { createParking } from "./parking.ts";
+import type { Parking } from "./parking.ts";
 
 export { onEvents } from "./dispatch.ts";
 export type { EventHandler, Waiting } from "./dispatch.ts";
@@ -51,8 +47,8 @@ export interface EventConsumer {
   stop(): Promise<void>;
   topics: string[];
   lastProgressMs(): number;
-  /** Handles parked events of one key, or of all, in order, until one fails again. */
-  replayParked(key: string | null): Promise<{ handled: number; remaining: number }>;
+  /** Handles parked events again: those of one key, or all. */
+  replayParked: Parking["replay"];
 }
 
 /**
@@ -60,11 +56,14 @@ export interface EventConsumer {
  * the events are handled one by one, so that only the guilty event's key is parked.
  */
 export function createConsumer(options: ConsumerOptions): EventConsumer {
-  const { group, handlers, db, eventLog, log, newId } = options;
+  const { group, handlers, db, eventLog, log } = options;
   const waitAtMostSeconds = options.waitAtMostSeconds ?? 600;
   const { topics, concerns, dispatch } = createDispatcher({ group, handlers, metrics: options.metrics });
-  const parkedTotal = options.metrics.counter("crowdcrunch_events_parked_total", "Events parked", ["type"]);
   const seconds = options.metrics.histogram("crowdcrunch_event_batch_seconds", "Time to handle a batch of events");
+  const parking = createParking({
+    ...options,
+    handle: async (tx, event) => store(tx, await dispatch(tx, [event])),
+  });
 
   async function store(tx: Transaction, waiting: DeliveredEvent[]): Promise<void> {
     if (waiting.length === 0) return;
@@ -83,7 +82,7 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
       const state = await tx.one(receive, [events.map((event) => event.id), keys]);
       if (!state) return;
       const fresh = new Set(state.fresh);
-      const parkedBehind = new Set(state.parked_keys);
+      const parkedBehind = state.parked_keys.length > 0 ? await parking.hold(tx, state.parked_keys) : new Set<string>();
       const seen = new Set<string>();
       const todo: DeliveredEvent[] = [];
       const park: DeliveredEvent[] = [];
@@ -92,7 +91,7 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
         seen.add(event.id);
         (parkedBehind.has(event.key) ? park : todo).push(event);
       }
-      if (park.length > 0) await putBehind(tx, park);
+      if (park.length > 0) await parking.parkBehind(tx, park);
       if (todo.length === 0) return;
       const waiting = await dispatch(tx, todo);
       await store(tx, waiting);
@@ -108,41 +107,23 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
     });
   }
 
-  /** Tries waiting events again until a round gets none of them further. */
-  async function retryWaiting(tx: Transaction, events: DeliveredEvent[]): Promise<void> {
+  /** Tries waiting events again until a round gets none of them further. Resolves to those that must still wait. */
+  async function retryWaiting(tx: Transaction, events: DeliveredEvent[]): Promise<DeliveredEvent[]> {
     let remaining = events;
     for (;;) {
       const still = await dispatch(tx, remaining);
       const done = remaining.filter((event) => !still.includes(event));
       if (done.length > 0) await tx.run(removeWaiting, [done.map((event) => event.id)]);
-      if (still.length === 0 || done.length === 0) return;
+      if (still.length === 0 || done.length === 0) return still;
       remaining = still;
     }
   }
 
-  async function putBehind(tx: Transaction, events: DeliveredEvent[]): Promise<void> {
-    const reason = "an earlier event of this key is parked";
-    await tx.run(putParked, [
-      events.map((event) => event.id),
-      events.map((event) => event.key),
-      events.map((event) => JSON.stringify(event)),
-      events.map(() => reason),
-    ]);
-  }
-
-  async function park(event: DeliveredEvent, error: unknown): Promise<void> {
-    const reason = (error as Error).message;
-    log.error({ event: event.id, type: event.type, key: event.key, error: (error as Error).stack }, "event is parked");
-    parkedTotal.inc({ type: event.type });
+  async function parkNew(event: DeliveredEvent, error: unknown): Promise<void> {
     await db.transaction(async (tx) => {
-      await tx.one(receive, [[event.id], [event.key]]);
-      await tx.run(removeWaiting, [[event.id]]);
-      await tx.run(putParked, [[event.id], [event.key], [JSON.stringify(event)], [reason]]);
-      await openIncident(tx, newId, {
-        kind: "EVENT_PARKED",
-        subject: event.key,
-        detail: `${event.type} ${event.id}: ${reason}`,
-      });
+      const state = await tx.one(receive, [[event.id], [event.key]]);
+      // Where it is not new, another member of the group has handled it meanwhile.
+      if (state?.fresh.includes(event.id)) await parking.park(tx, event, error);
     });
   }
 
@@ -163,7 +144,7 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
           await handleInOneTransaction([event]);
         } catch (cause) {
           if (isTransient(cause)) throw cause;
-          await park(event, cause);
+          await parkNew(event, cause);
         }
       }
     } finally {
@@ -174,36 +155,57 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
   /** Events whose back-off has passed are tried again; those that waited too long are parked. */
   async function sweepWaiting(): Promise<void> {
     for (const { key } of await db.many(dueWaiting)) {
-      const expired: DeliveredEvent[] = [];
+      if (stopped) return;
       try {
-        await db.transaction(async (tx) => {
-          expired.length = 0;
-          const rows = await tx.many(lockWaiting, [key, waitAtMostSeconds]);
-          const events = rows.map(({ event }) => event);
-          const still = new Set((await dispatch(tx, events)).map((event) => event.id));
-          const done = events.filter((event) => !still.has(event.id));
-          if (done.length > 0) await tx.run(removeWaiting, [done.map((event) => event.id)]);
-          const overdue = new Set(rows.filter((row) => row.expired).map((row) => row.event_id));
-          expired.push(...events.filter((event) => still.has(event.id) && overdue.has(event.id)));
-          await store(
-            tx,
-            events.filter((event) => still.has(event.id) && !overdue.has(event.id)),
-          );
-        });
+        await tryWaiting(key, null);
       } catch (error) {
         if (isTransient(error)) throw error;
-        const [first] = await db.many(lockWaiting, [key, waitAtMostSeconds]);
-        if (first) await park(first.event, error);
+        await tryOneByOne(key);
       }
-      for (const event of expired)
-        await park(event, new PermanentError(`waited ${waitAtMostSeconds} s for what must come before it`));
     }
+  }
+
+  /** Tries what waits on a key, or one event of it. */
+  async function tryWaiting(key: string, only: string | null): Promise<void> {
+    await db.transaction(async (tx) => {
+      const rows = await tx.many(lockWaiting, [key, waitAtMostSeconds, only]);
+      const still = new Set(
+        await retryWaiting(
+          tx,
+          rows.map(({ event }) => event),
+        ),
+      );
+      const left = rows.filter(({ event }) => still.has(event));
+      await store(
+        tx,
+        left.filter(({ expired }) => !expired).map(({ event }) => event),
+      );
+      const tooLong = new PermanentError(`waited ${waitAtMostSeconds} s for what must come before it`);
+      for (const { event } of left.filter(({ expired }) => expired)) await parkWaiting(tx, event, tooLong);
+    });
+  }
+
+  /** Something that waits on the key cannot be handled: finds out which, and parks that. */
+  async function tryOneByOne(key: string): Promise<void> {
+    for (const { event } of await db.many(lockWaiting, [key, waitAtMostSeconds, null])) {
+      try {
+        await tryWaiting(key, event.id);
+      } catch (error) {
+        if (isTransient(error)) throw error;
+        await db.transaction((tx) => parkWaiting(tx, event, error));
+      }
+    }
+  }
+
+  async function parkWaiting(tx: Transaction, event: DeliveredEvent, error: unknown): Promise<void> {
+    // Where it waits no more, a batch has handled it meanwhile.
+    if ((await tx.run(removeWaiting, [[event.id]])) === 1) await parking.park(tx, event, error);
   }
 
   let consumer: Consumer | undefined;
   let timer: NodeJS.Timeout | undefined;
   let timerDueMs = 0;
-  let sweeping: Promise<void> | undefined;
+  let sweeping = Promise.resolve();
   let stopped = false;
   let maintainedMs = Number.NEGATIVE_INFINITY;
 
@@ -227,7 +229,7 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
     clearTimeout(timer);
     timerDueMs = dueMs;
     timer = setTimeout(() => {
-      sweeping = sweep().finally(() => scheduleSweep(idleSweepMs));
+      sweeping = sweeping.then(sweep).finally(() => scheduleSweep(idleSweepMs));
     }, afterMs);
   }
 
@@ -251,34 +253,6 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
       await consumer?.stop();
       await sweeping;
     },
-    async replayParked(onlyKey) {
-      let handled = 0;
-      const keys = onlyKey === null ? (await db.many(parkedKeys)).map((row) => row.key) : [onlyKey];
-      for (const key of keys) {
-        try {
-          await db.transaction(async (tx) => {
-            handled += await replayKey(tx, key);
-          });
-        } catch (error) {
-          log.warn({ key, error: (error as Error).message }, "a parked event failed again");
-        }
-      }
-      return { handled, remaining: (await db.one(countParked))?.count ?? 0 };
-    },
+    replayParked: parking.replay,
   };
-
-  async function replayKey(tx: Transaction, key: string): Promise<number> {
-    const rows = await tx.many(parkedOfKey, [key]);
-    for (const row of rows) {
-      await store(tx, await dispatch(tx, [row.event]));
-      await tx.run(removeParked, [row.event_id]);
-    }
-    return rows.length;
-  }
-}
-
-function isTransient(error: unknown): boolean {
-  return (
-    !(error instanceof PermanentError) && (isUnavailable(error) || (error as { code?: string }).code === "IN_PROGRESS")
-  );
 }

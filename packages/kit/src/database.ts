@@ -4,14 +4,18 @@ import type { EventToEmit } from "@crowdcrunch/events/contract";
 import { isUnavailable, retryable } from "./errors.ts";
 import type { Logger } from "./logger.ts";
 import type { Metrics } from "./metrics.ts";
-import { insertIntoOutbox } from "./outbox.ts";
+import { insertIntoOutbox, outboxEvent } from "./outbox.ts";
+import type { OutboxEvent } from "./outbox.ts";
 import type { Queryable, Statement } from "./statement.ts";
 
 export { statement } from "./statement.ts";
 export type { Queryable, Statement } from "./statement.ts";
 
 export interface Transaction extends Queryable {
-  /** Publishes the event if and only if the transaction commits. Emit after locking the aggregate. */
+  /**
+   * Publishes the event if and only if the transaction commits. Emit after locking the aggregate. Throws a RangeError
+   * for an event beyond 512 kB.
+   */
   emit(event: EventToEmit): void;
   /** Runs after the commit; never when it rolls back. */
   afterCommit(action: () => void): void;
@@ -85,6 +89,11 @@ export function openDatabase(options: DatabaseOptions): Database {
     Client: CountingClient,
     idleTimeoutMillis: 30_000,
   } as unknown as PoolConfig);
+  // A client that is in use reports its lost connection here and to the statement that waits; without a listener the
+  // process would end.
+  pool.on("connect", (client) => {
+    client.on("error", (error) => options.log.debug({ error: error.message }, "a database connection was lost"));
+  });
   pool.on("error", (error) => options.log.warn({ error: error.message }, "an idle database connection failed"));
   const listeners: (() => void)[] = [];
 
@@ -92,14 +101,14 @@ export function openDatabase(options: DatabaseOptions): Database {
     const client = await pool.connect();
     let broken: Error | undefined;
     try {
-      const events: EventToEmit[] = [];
+      const events: OutboxEvent[] = [];
       const actions: (() => void)[] = [];
       // Sent together with the first statement; if it fails, so does everything behind it.
       const begun = client.query(durable ? "BEGIN" : "BEGIN; SET LOCAL synchronous_commit = off");
       begun.catch(() => {});
       const tx: Transaction = {
         ...queries(client),
-        emit: (event) => void events.push(event),
+        emit: (event) => void events.push(outboxEvent(event)),
         afterCommit: (action) => void actions.push(action),
       };
       try {

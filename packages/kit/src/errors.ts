@@ -124,12 +124,32 @@ const transientStates = new Set([
 /** True for errors of the database's connection, locks and shutdowns: worth another try, with nothing wrong in the request. */
 export function isUnavailable(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
+  if (isUnavailable(error.cause)) return true;
   const code = (error as { code?: unknown }).code;
   if (typeof code === "string") {
     if (transientStates.has(code) || code.startsWith("08") || code.startsWith("53")) return true;
-    if (["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "ENOTFOUND", "EAI_AGAIN"].includes(code)) return true;
+    if (
+      [
+        "ECONNREFUSED",
+        "ECONNRESET",
+        "EPIPE",
+        "ETIMEDOUT",
+        "EHOSTUNREACH",
+        "ENETUNREACH",
+        "ENOTFOUND",
+        "EAI_AGAIN",
+      ].includes(code)
+    )
+      return true;
   }
   return /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable|server closed the connection/i.test(
     error.message,
+  );
+}
+
+/** True where the same event may be handled later: its handler met a lock or an absent database, and no fault of its own. */
+export function isTransient(error: unknown): boolean {
+  return (
+    !(error instanceof PermanentError) && (isUnavailable(error) || (error as { code?: string }).code === "IN_PROGRESS")
   );
 }

@@ -32,10 +32,11 @@ export const dueWaiting = statement<{ key: string }>(
   "waitingDue",
   `SELECT key FROM waiting WHERE next_attempt_at <= now() GROUP BY key ORDER BY min(next_attempt_at) LIMIT 200`,
 );
+/** What waits on a key: all of it, or one event. */
 export const lockWaiting = statement<StoredEvent & { expired: boolean }>(
   "waitingLock",
-  `SELECT event_id, event, since < now() - make_interval(secs => $2) AS expired FROM waiting WHERE key = $1
-   ORDER BY since, event_id FOR UPDATE`,
+  `SELECT event_id, event, since < now() - make_interval(secs => $2) AS expired FROM waiting
+   WHERE key = $1 AND ($3::uuid IS NULL OR event_id = $3) ORDER BY since, event_id FOR UPDATE`,
 );
 export const lockWaitingById = statement<StoredEvent>(
   "waitingLockById",
@@ -44,14 +45,19 @@ export const lockWaitingById = statement<StoredEvent>(
 export const putParked = statement(
   "parkedPut",
   `INSERT INTO parked (event_id, key, event, reason)
-   SELECT event_id, key, event::json, reason FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[])
-     WITH ORDINALITY AS e(event_id, key, event, reason, position) ORDER BY position
+   SELECT event_id, key, event::json, $4 FROM unnest($1::uuid[], $2::text[], $3::text[])
+     WITH ORDINALITY AS e(event_id, key, event, position) ORDER BY position
    ON CONFLICT (event_id) DO NOTHING`,
 );
-export const parkedOfKey = statement<StoredEvent>(
-  "parkedOfKey",
-  `SELECT event_id, event FROM parked WHERE key = $1 ORDER BY position FOR UPDATE`,
+export const lockParked = statement<{ key: string }>(
+  "parkedLock",
+  `SELECT key FROM parked WHERE key = ANY($1::text[]) ORDER BY position FOR UPDATE`,
 );
+export const nextParked = statement<StoredEvent>(
+  "parkedNext",
+  `SELECT event_id, event FROM parked WHERE key = $1 ORDER BY position LIMIT 1 FOR UPDATE`,
+);
+export const setParkedReason = statement("parkedReason", `UPDATE parked SET reason = $2 WHERE event_id = $1`);
 export const parkedKeys = statement<{ key: string }>(
   "parkedKeys",
   `SELECT key FROM parked GROUP BY key ORDER BY min(position)`,

@@ -1,6 +1,6 @@
 import { statement } from "./database.ts";
 import type { Queryable } from "./database.ts";
-import { notFound } from "./errors.ts";
+import { notFound, notPossible } from "./errors.ts";
 
 export interface Incident {
   id: string;
@@ -26,7 +26,21 @@ const pageOfIncidents = statement<Incident>(
 const resolve = statement<Incident>(
   "incidentResolve",
   `UPDATE incidents SET resolved_at = coalesce(resolved_at, now()), resolved_by = coalesce(resolved_by, $2), resolution = coalesce(resolution, $3)
-   WHERE id = $1 RETURNING ${columns}`,
+   WHERE id = $1 AND (resolved_at IS NOT NULL OR kind <> 'EVENT_PARKED' OR NOT EXISTS (SELECT FROM parked WHERE key = subject))
+   RETURNING ${columns}`,
+);
+const exists = statement<{ id: string }>("incidentExists", `SELECT id FROM incidents WHERE id = $1`);
+
+/** The open incident about a key's parked events; locked. */
+export const parkedIncident = statement<{ id: string }>(
+  "incidentOfParked",
+  `SELECT id FROM incidents WHERE kind = 'EVENT_PARKED' AND subject = $1 AND resolved_at IS NULL FOR UPDATE`,
+);
+/** Resolves it where none of the key's events is parked any more. */
+export const resolveParkedIncident = statement(
+  "incidentOfParkedResolve",
+  `UPDATE incidents SET resolved_at = now(), resolved_by = $2, resolution = 'replayed'
+   WHERE id = $1 AND NOT EXISTS (SELECT FROM parked WHERE key = subject)`,
 );
 
 /** Opens an incident for staff; one of a kind and subject is open at a time. */
@@ -50,9 +64,13 @@ export async function listIncidents(
   return { nodes, pageInfo: { hasNextPage: rows.length > page.first, endCursor: nodes.at(-1)?.id ?? null } };
 }
 
-/** Marks an incident as resolved; the first resolution stays. */
+/**
+ * Marks an incident as resolved; the first resolution stays. Throws NotPossible while events are parked behind it: they
+ * would be forgotten.
+ */
 export async function resolveIncident(db: Queryable, id: string, by: string, resolution: string): Promise<Incident> {
   const incident = await db.one(resolve, [id, by, resolution]);
-  if (!incident) throw notFound("There is no such incident.");
-  return incident;
+  if (incident) return incident;
+  if (!(await db.one(exists, [id]))) throw notFound("There is no such incident.");
+  throw notPossible("PARKED", "Events of this key are still parked: replay them, which resolves the incident.");
 }

@@ -49,7 +49,8 @@ export function operationsResolvers(
     Mutation: {
       [`${service}ResolveIncident`]: (_: unknown, args: { id: string; resolution: string }, context: RequestContext) =>
         resolveIncident(db, requireUuid(args.id, "id"), requireViewer(context.viewer).sub, args.resolution),
-      [`${service}ReplayParked`]: (_: unknown, args: { key: string | null }) => consumer.replayParked(args.key ?? null),
+      [`${service}ReplayParked`]: (_: unknown, args: { key: string | null }, context: RequestContext) =>
+        consumer.replayParked(args.key ?? null, requireViewer(context.viewer).sub),
       ...(republish ? { [`${service}Republish`]: () => republishAll(db, republish) } : {}),
     },
   };

@@ -12,16 +12,23 @@ const insertEvents = statement(
    ORDER BY position`,
 );
 
-/** Writes events to the outbox in one statement. Refuses an event beyond 512 kB with a RangeError that names it. */
-export async function insertIntoOutbox(tx: Queryable, events: EventToEmit[], newId: () => string): Promise<void> {
-  const data = events.map((event) => {
-    const text = JSON.stringify(event.data);
-    const bytes = Buffer.byteLength(text);
-    if (bytes > maxEventBytes) {
-      throw new RangeError(`${event.type} of ${event.subject} has ${bytes} bytes; events may have ${maxEventBytes}`);
-    }
-    return text;
-  });
+/** An event whose data are text already. */
+export interface OutboxEvent extends Omit<EventToEmit, "data"> {
+  data: string;
+}
+
+/** Makes the event ready to be written. Refuses one beyond 512 kB with a RangeError that names it. */
+export function outboxEvent(event: EventToEmit): OutboxEvent {
+  const data = JSON.stringify(event.data);
+  const bytes = Buffer.byteLength(data);
+  if (bytes > maxEventBytes) {
+    throw new RangeError(`${event.type} of ${event.subject} has ${bytes} bytes; events may have ${maxEventBytes}`);
+  }
+  return { ...event, data };
+}
+
+/** Writes events to the outbox in one statement. */
+export async function insertIntoOutbox(tx: Queryable, events: OutboxEvent[], newId: () => string): Promise<void> {
   await tx.run(insertEvents, [
     events.map(() => newId()),
     events.map((event) => event.type),
@@ -29,6 +36,6 @@ export async function insertIntoOutbox(tx: Queryable, events: EventToEmit[], new
     events.map((event) => event.subject),
     events.map((event) => event.sequence),
     events.map((event) => event.republished ?? false),
-    data,
+    events.map((event) => event.data),
   ]);
 }

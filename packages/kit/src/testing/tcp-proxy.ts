@@ -11,7 +11,8 @@ export interface TcpProxy {
   close(): Promise<void>;
 }
 
-export async function startTcpProxy(target: { host: string; port: number }): Promise<TcpProxy> {
+/** Listens on a free port, or on that of a proxy that was closed before. */
+export async function startTcpProxy(target: { host: string; port: number }, port = 0): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   const server = createServer((inward) => {
     const outward = connect({ ...target, noDelay: true });
@@ -29,7 +30,7 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
       });
     }
   });
-  await once(server.listen(0, "127.0.0.1"), "listening");
+  await once(server.listen(port, "127.0.0.1"), "listening");
 
   function cut(): void {
     for (const socket of sockets) socket.destroy();

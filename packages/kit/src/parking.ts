@@ -1,0 +1,104 @@
+import type { Database, Transaction } from "./database.ts";
+import { isTransient } from "./errors.ts";
+import type { DeliveredEvent } from "./eventlog.ts";
+import { countParked, lockParked, nextParked, parkedKeys, putParked, removeParked, setParkedReason } from "./inbox.ts";
+import { openIncident, parkedIncident, resolveParkedIncident } from "./incidents.ts";
+import type { Logger } from "./logger.ts";
+import type { Metrics } from "./metrics.ts";
+
+export interface Parking {
+  /** Parks an event that cannot be handled and opens an incident for its key. */
+  park(tx: Transaction, event: DeliveredEvent, error: unknown): Promise<void>;
+  /** Parks events behind others of their keys. */
+  parkBehind(tx: Transaction, events: DeliveredEvent[]): Promise<void>;
+  /**
+   * Those of the keys that have parked events, which stay so until the transaction ends; waits for a replay of them that
+   * is under way.
+   */
+  hold(tx: Transaction, keys: string[]): Promise<Set<string>>;
+  /**
+   * Handles the parked events of a key, or of all keys, in order, each in a transaction of its own, until one fails
+   * again; the key's incident is resolved with the last of them. `by` is who asked for it. Throws where the database is
+   * away.
+   */
+  replay(key: string | null, by: string): Promise<{ handled: number; remaining: number }>;
+}
+
+/** Keeps what cannot be handled, and what comes behind it, until a person lets it be handled again. */
+export function createParking(options: {
+  db: Database;
+  newId: () => string;
+  log: Logger;
+  metrics: Metrics;
+  /** Handles one event anew; it may be told to wait. */
+  handle(tx: Transaction, event: DeliveredEvent): Promise<void>;
+}): Parking {
+  const { db, newId, log } = options;
+  const parkedTotal = options.metrics.counter("crowdcrunch_events_parked_total", "Events parked", ["type"]);
+
+  async function put(tx: Transaction, events: DeliveredEvent[], reason: string): Promise<void> {
+    await tx.run(putParked, [
+      events.map((event) => event.id),
+      events.map((event) => event.key),
+      events.map((event) => JSON.stringify(event)),
+      reason,
+    ]);
+  }
+
+  /** True while there is more to replay of the key. */
+  async function replayNext(tx: Transaction, key: string, by: string): Promise<boolean> {
+    // Others that park an event of the key wait here, or are waited for: none can slip in behind the last one unseen.
+    const incident = await tx.one(parkedIncident, [key]);
+    const row = await tx.one(nextParked, [key]);
+    if (row) {
+      await options.handle(tx, row.event);
+      await tx.run(removeParked, [row.event_id]);
+    }
+    if (incident) await tx.run(resolveParkedIncident, [incident.id, by]);
+    return row !== undefined;
+  }
+
+  async function stillParked(key: string, error: unknown): Promise<void> {
+    log.warn({ key, error: (error as Error).message }, "a parked event failed again");
+    await db.transaction(async (tx) => {
+      const row = await tx.one(nextParked, [key]);
+      if (!row) return;
+      const reason = (error as Error).message;
+      await tx.run(setParkedReason, [row.event_id, reason]);
+      await openIncident(tx, newId, incidentOf(row.event, reason));
+    });
+  }
+
+  return {
+    async park(tx, event, error) {
+      const { message, stack } = error as Error;
+      await put(tx, [event], message);
+      await openIncident(tx, newId, incidentOf(event, message));
+      tx.afterCommit(() => {
+        parkedTotal.inc({ type: event.type });
+        log.error({ event: event.id, type: event.type, key: event.key, error: stack }, "event is parked");
+      });
+    },
+    parkBehind: (tx, events) => put(tx, events, "an earlier event of this key is parked"),
+    async hold(tx, keys) {
+      return new Set((await tx.many(lockParked, [keys])).map(({ key }) => key));
+    },
+    async replay(onlyKey, by) {
+      let handled = 0;
+      const keys = onlyKey === null ? (await db.many(parkedKeys)).map((row) => row.key) : [onlyKey];
+      for (const key of keys) {
+        try {
+          while (await db.transaction((tx) => replayNext(tx, key, by))) handled++;
+        } catch (error) {
+          if (isTransient(error)) throw error;
+          await stillParked(key, error);
+        }
+      }
+      return { handled, remaining: (await db.one(countParked))?.count ?? 0 };
+    },
+  };
+}
+
+function incidentOf(event: DeliveredEvent, reason: string): { kind: string; subject: string; detail: string } {
+  return { kind: "EVENT_PARKED", subject: event.key, detail: `${event.type} ${event.id}: ${reason}` };
+}
