@@ -5,13 +5,13 @@ import { openDatabase } from "@crowdcrunch/kit/database";
 import type { EventLog } from "@crowdcrunch/kit/eventlog";
 import { postgresEventLog } from "@crowdcrunch/kit/eventlog-postgres";
 import { serveHealth } from "@crowdcrunch/kit/health";
+import { closeHttp, httpSettings } from "@crowdcrunch/kit/http";
 import { createTokenVerifier } from "@crowdcrunch/kit/identity";
 import { createLogger } from "@crowdcrunch/kit/logger";
 import type { Logger } from "@crowdcrunch/kit/logger";
 import { createMetrics } from "@crowdcrunch/kit/metrics";
 import type { Metrics } from "@crowdcrunch/kit/metrics";
 import { fastify } from "fastify";
-import type { FastifyInstance } from "fastify";
 import { gatewayVariables, serviceOrigins, services } from "./config.ts";
 import type { GatewayConfig, ServiceName } from "./config.ts";
 import { allowOrigins } from "./cors.ts";
@@ -70,7 +70,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       metrics,
       readiness: () => [...waitingFor],
     });
-    stops.push(() => health.close());
+    stops.push(() => health.stop());
     const eventLog = options.eventLog ?? openEventLog(config, log, metrics, stops);
     const denyList = createDenyList({ eventLog, log });
     stops.push(() => denyList.stop());
@@ -82,15 +82,11 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     stops.push(() => graph.server.stop());
 
     const app = fastify({
-      logger: false,
+      ...httpSettings,
       bodyLimit: bodyLimitBytes,
       trustProxy: config.TRUSTED_PROXIES === 0 ? false : (_address, hop) => hop < config.TRUSTED_PROXIES,
-      keepAliveTimeout: 75_000,
       // The time to send a request, not to answer it.
       requestTimeout: 30_000,
-      forceCloseConnections: "idle",
-      // While it stops, requests on kept connections are still answered.
-      return503OnClosing: false,
     });
     const tokens = createTokenVerifier({ jwksFile: config.JWKS_FILE, log });
     allowOrigins(app, config.CORS_ORIGINS);
@@ -101,10 +97,10 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       log.warn("the event log does not answer; until it does, revoked tokens are let in for their ten minutes");
     }
     const url = await app.listen({ host: config.HOST, port: config.PORT });
-    stops.push(() => close(app, config.SHUTDOWN_GRACE_MS));
+    stops.push(() => closeHttp(app, config.SHUTDOWN_GRACE_MS));
     waitingFor.delete("graph");
     log.info({ url }, "ready");
-    return { name, url, healthUrl: health.listeningOrigin, stop };
+    return { name, url, healthUrl: health.url, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -138,17 +134,4 @@ function openUpstreams(config: GatewayConfig): Record<ServiceName, Upstream> {
     ServiceName,
     Upstream
   >;
-}
-
-/** Lets what runs end; kept connections are closed when they are idle, and all of them when the time is over. */
-async function close(app: FastifyInstance, graceMs: number): Promise<void> {
-  // A connection whose request ends from now on would else be kept for the next one.
-  const idle = setInterval(() => app.server.closeIdleConnections(), 50);
-  const timer = setTimeout(() => app.server.closeAllConnections(), graceMs);
-  try {
-    await app.close();
-  } finally {
-    clearInterval(idle);
-    clearTimeout(timer);
-  }
 }

@@ -95,7 +95,7 @@ export async function startProvider(options: {
       metrics,
       readiness: () => (ready ? [] : ["database"]),
     });
-    stops.push(() => health.close());
+    stops.push(() => health.stop());
     await untilAvailable(
       () =>
         migrate({
@@ -143,7 +143,7 @@ export async function startProvider(options: {
     stops.push(() => callbacks.stop());
     ready = true;
     log.info({ url }, "ready");
-    return { name, url, healthUrl: health.listeningOrigin, stop };
+    return { name, url, healthUrl: health.url, stop };
   } catch (error) {
     await stop();
     throw error;

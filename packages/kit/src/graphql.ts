@@ -1,6 +1,6 @@
 import { ApolloServer } from "@apollo/server";
 import { buildSubgraphSchema } from "@apollo/subgraph";
-import { fastifyApolloDrainPlugin, fastifyApolloHandler } from "@as-integrations/fastify";
+import { fastifyApolloHandler } from "@as-integrations/fastify";
 import DataLoader from "dataloader";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { GraphQLError, parse } from "graphql";
@@ -45,7 +45,7 @@ export interface SubgraphOptions {
   log: Logger;
 }
 
-/** Serves the subgraph at /graphql of the given server. */
+/** Serves the subgraph at /graphql of the given server, which is closed before this is stopped. */
 export async function serveSubgraph(
   app: FastifyInstance,
   options: SubgraphOptions,
@@ -67,7 +67,6 @@ export async function serveSubgraph(
       const { http: _, ...extensions } = mapped.extensions;
       return { ...formatted, message: mapped.message, extensions: { ...formatted.extensions, ...extensions } };
     },
-    plugins: [fastifyApolloDrainPlugin(app)],
   });
   await server.start();
   app.route({

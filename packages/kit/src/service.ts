@@ -15,6 +15,7 @@ import type { EventLog } from "./eventlog.ts";
 import { postgresEventLog } from "./eventlog-postgres.ts";
 import { serveSubgraph } from "./graphql.ts";
 import { serveHealth } from "./health.ts";
+import { closeHttp, httpSettings } from "./http.ts";
 import { createTokenVerifier } from "./identity.ts";
 import type { TokenVerifier } from "./identity.ts";
 import { createLogger } from "./logger.ts";
@@ -138,14 +139,10 @@ export async function start<Variables extends TObject>(
       metrics,
       readiness: () => [...waitingFor],
     });
-    stops.push(() => health.close());
+    stops.push(() => health.stop());
     await untilAvailable(
       () => migrate({ service: name, ownerUrl: config.OWNER_DATABASE_URL, folder: new URL("migrations/", root), log }),
-      {
-        log,
-        what: "migration",
-        signal: aborted.signal,
-      },
+      { log, what: "migration", signal: aborted.signal },
     );
     const eventLog = (
       options.eventLog ??
@@ -175,12 +172,7 @@ export async function start<Variables extends TObject>(
       paceMs,
     });
     const operations = operationsResolvers(name, { db, consumer, republish: parts.republish });
-    const app = fastify({
-      logger: false,
-      bodyLimit: 256 * 1024,
-      keepAliveTimeout: 75_000,
-      forceCloseConnections: "idle",
-    });
+    const app = fastify({ ...httpSettings, bodyLimit: 256 * 1024 });
     await parts.routes?.(app);
     const server = await serveSubgraph(app, {
       sdl: subgraphSdl(name, await readFile(new URL("schema.graphql", root), "utf8")),
@@ -188,6 +180,7 @@ export async function start<Variables extends TObject>(
       tokens,
       log,
     });
+    stops.push(() => server.stop());
     relay.start();
     stops.push(() => relay.stop());
     for (const worker of parts.workers ?? []) {
@@ -197,10 +190,10 @@ export async function start<Variables extends TObject>(
     await consumer.start();
     stops.push(() => consumer.stop());
     const url = await app.listen({ host: config.HOST, port: config.PORT });
-    stops.push(() => withGrace(server.stop(), config.SHUTDOWN_GRACE_MS));
+    stops.push(() => closeHttp(app, config.SHUTDOWN_GRACE_MS));
     waitingFor.delete("database");
     log.info({ url }, "ready");
-    return { name, url, healthUrl: health.listeningOrigin, stop };
+    return { name, url, healthUrl: health.url, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -214,12 +207,6 @@ function mergeResolvers(first: ResolverMap, second: ResolverMap): ResolverMap {
     Query: { ...first["Query"], ...second["Query"] },
     Mutation: { ...first["Mutation"], ...second["Mutation"] },
   };
-}
-
-async function withGrace(work: Promise<unknown>, graceMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  await Promise.race([work, new Promise((resolve) => (timer = setTimeout(resolve, graceMs)))]);
-  clearTimeout(timer);
 }
 
 /** Runs a service as a process of its own: reads the environment, stops on SIGTERM and SIGINT. */
