@@ -89,9 +89,14 @@ export function costBetween(before: Cost, after: Cost, count: number): Cost {
   };
 }
 
-/** Memory of a process in MiB: its own share (PSS) and all it maps (RSS). */
+/** Memory of a process and of those it started, in MiB: their own share (PSS) and all that they map (RSS). */
 export function memoryMiB(pid: number): { pss: number; rss: number } {
-  const text = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
-  const of = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(text)?.[1] ?? 0) / 1024;
-  return { pss: of("Pss"), rss: of("Rss") };
+  const sum = { pss: 0, rss: 0 };
+  for (const each of [pid, ...childrenOf(pid)]) {
+    const text = readFileSync(`/proc/${each}/smaps_rollup`, "utf8");
+    const of = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(text)?.[1] ?? 0) / 1024;
+    sum.pss += of("Pss");
+    sum.rss += of("Rss");
+  }
+  return sum;
 }
