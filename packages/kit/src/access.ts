@@ -97,8 +97,8 @@ function hideFromStrangers(rule: Rule, viewer: Viewer | null, value: unknown): u
   if (rule.owner === undefined || value === null || value === undefined || isStaff(viewer)) return value;
   if (value instanceof Error) return value;
   const owned = value as Record<string, unknown>;
-  if (owned[rule.owner] !== viewer?.sub) return null;
-  if (viewer?.orderScope !== undefined && (owned["orderId"] ?? owned["id"]) !== viewer.orderScope) return null;
+  if (!viewer || owned[rule.owner] !== viewer.sub) return null;
+  if (viewer.orderScope !== undefined && (owned["orderId"] ?? owned["id"]) !== viewer.orderScope) return null;
   return value;
 }
 

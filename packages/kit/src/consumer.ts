@@ -1,7 +1,7 @@
 import type { Database, Transaction } from "./database.ts";
 import { createDispatcher } from "./dispatch.ts";
 import type { EventHandler } from "./dispatch.ts";
-import { PermanentError, isTransient } from "./errors.ts";
+import { PermanentError, isTransient, messageOf } from "./errors.ts";
 import type { Consumer, DeliveredEvent, EventLog } from "./eventlog.ts";
 import {
   dueWaiting,
@@ -12,6 +12,7 @@ import {
   receive,
   removeWaiting,
 } from "./inbox.ts";
+import type { StoredEvent } from "./inbox.ts";
 import type { Logger } from "./logger.ts";
 import type { Metrics } from "./metrics.ts";
 import { createParking } from "./parking.ts";
@@ -99,8 +100,7 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
         .filter(({ event }) => !parkedBehind.has(event.key))
         .map(({ event_id }) => event_id);
       // Locked, because the sweep may be trying them at this moment; what it has finished is no longer there.
-      const stored =
-        candidates.length === 0 ? [] : (await tx.many(lockWaitingById, [candidates])).map(({ event }) => event);
+      const stored = candidates.length === 0 ? [] : (await tx.many(lockWaitingById, [candidates])).map(eventOf);
       // What has just been told to wait may have been overtaken by a later event of the same batch.
       const later = todo.length > waiting.length ? waiting : [];
       if (stored.length + later.length > 0) await retryWaiting(tx, [...stored, ...later]);
@@ -135,10 +135,7 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
       await handleInOneTransaction(events);
     } catch (error) {
       if (isTransient(error)) throw error;
-      log.warn(
-        { events: events.length, error: (error as Error).message },
-        "a batch failed; its events are handled one by one",
-      );
+      log.warn({ events: events.length, error: messageOf(error) }, "a batch failed; its events are handled one by one");
       for (const event of events) {
         try {
           await handleInOneTransaction([event]);
@@ -169,17 +166,10 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
   async function tryWaiting(key: string, only: string | null): Promise<void> {
     await db.transaction(async (tx) => {
       const rows = await tx.many(lockWaiting, [key, waitAtMostSeconds, only]);
-      const still = new Set(
-        await retryWaiting(
-          tx,
-          rows.map(({ event }) => event),
-        ),
-      );
+      const still = new Set(await retryWaiting(tx, rows.map(eventOf)));
       const left = rows.filter(({ event }) => still.has(event));
-      await store(
-        tx,
-        left.filter(({ expired }) => !expired).map(({ event }) => event),
-      );
+      const early = left.filter(({ expired }) => !expired);
+      await store(tx, early.map(eventOf));
       const tooLong = new PermanentError(`waited ${waitAtMostSeconds} s for what must come before it`);
       for (const { event } of left.filter(({ expired }) => expired)) await parkWaiting(tx, event, tooLong);
     });
@@ -218,7 +208,7 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
         maintainedMs = performance.now();
       }
     } catch (error) {
-      log.warn({ error: (error as Error).message }, "waiting events could not be looked at");
+      log.warn({ error: messageOf(error) }, "waiting events could not be looked at");
     }
   }
 
@@ -244,7 +234,7 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
         topics,
         paceMs: options.paceMs ?? 0,
         handleBatch,
-        onError: (error) => log.warn({ error: (error as Error).message }, "events are tried again"),
+        onError: (error) => log.warn({ error: messageOf(error) }, "events are tried again"),
       });
     },
     async stop() {
@@ -255,4 +245,8 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
     },
     replayParked: parking.replay,
   };
+}
+
+function eventOf(row: StoredEvent): DeliveredEvent {
+  return row.event;
 }

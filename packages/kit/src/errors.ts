@@ -104,7 +104,7 @@ export function toGraphQLError(error: unknown, report: (error: unknown) => void)
 
 /** A text that is no UUID or number, or a number beyond the column's range: refused by the database before it did anything. */
 function isMalformed(error: unknown): boolean {
-  return ["22P02", "22003", "22007", "22008", "22021"].includes((error as { code?: string }).code ?? "");
+  return ["22P02", "22003", "22007", "22008", "22021"].includes((error as { code?: string } | undefined)?.code ?? "");
 }
 
 const transientStates = new Set([
@@ -150,6 +150,12 @@ export function isUnavailable(error: unknown): boolean {
 /** True where the same event may be handled later: its handler met a lock or an absent database, and no fault of its own. */
 export function isTransient(error: unknown): boolean {
   return (
-    !(error instanceof PermanentError) && (isUnavailable(error) || (error as { code?: string }).code === "IN_PROGRESS")
+    !(error instanceof PermanentError) &&
+    (isUnavailable(error) || (error instanceof CodedError && error.code === "IN_PROGRESS"))
   );
+}
+
+/** What an error says, whatever was thrown; without NUL, which the database does not keep. */
+export function messageOf(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).replaceAll("\0", "");
 }

@@ -78,6 +78,18 @@ describe("an event that cannot be handled", () => {
   });
 });
 
+test("whatever is thrown parks the event and lets the others pass", async () => {
+  keeper.before = async (_, events) => {
+    for (const { data } of events) if (data.list === "odd") await Promise.reject("a text \0");
+  };
+  await keeper.start();
+  await keeper.publish(keeper.add("odd", "text"), keeper.add("even", "a"));
+  await keeper.settled();
+  expect(await keeper.entries("even")).toEqual(["a"]);
+  expect(await keeper.parked("odd")).toEqual(["text"]);
+  expect((await keeper.openIncidents("odd"))[0]?.detail).toMatch(/: a text $/);
+});
+
 describe("a replay", () => {
   test("handles in order until one fails, keeps the incident until all are handled, then resolves it", async () => {
     const consumer = await keeper.start();

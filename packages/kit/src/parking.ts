@@ -1,5 +1,5 @@
 import type { Database, Transaction } from "./database.ts";
-import { isTransient } from "./errors.ts";
+import { isTransient, messageOf } from "./errors.ts";
 import type { DeliveredEvent } from "./eventlog.ts";
 import { countParked, lockParked, nextParked, parkedKeys, putParked, removeParked, setParkedReason } from "./inbox.ts";
 import { openIncident, parkedIncident, resolveParkedIncident } from "./incidents.ts";
@@ -59,11 +59,11 @@ export function createParking(options: {
   }
 
   async function stillParked(key: string, error: unknown): Promise<void> {
-    log.warn({ key, error: (error as Error).message }, "a parked event failed again");
+    const reason = messageOf(error);
+    log.warn({ key, error: reason }, "a parked event failed again");
     await db.transaction(async (tx) => {
       const row = await tx.one(nextParked, [key]);
       if (!row) return;
-      const reason = (error as Error).message;
       await tx.run(setParkedReason, [row.event_id, reason]);
       await openIncident(tx, newId, incidentOf(row.event, reason));
     });
@@ -71,12 +71,15 @@ export function createParking(options: {
 
   return {
     async park(tx, event, error) {
-      const { message, stack } = error as Error;
-      await put(tx, [event], message);
-      await openIncident(tx, newId, incidentOf(event, message));
+      const reason = messageOf(error);
+      await put(tx, [event], reason);
+      await openIncident(tx, newId, incidentOf(event, reason));
       tx.afterCommit(() => {
         parkedTotal.inc({ type: event.type });
-        log.error({ event: event.id, type: event.type, key: event.key, error: stack }, "event is parked");
+        log.error(
+          { event: event.id, type: event.type, key: event.key, error: (error as Error)?.stack ?? reason },
+          "event is parked",
+        );
       });
     },
     parkBehind: (tx, events) => put(tx, events, "an earlier event of this key is parked"),
