@@ -61,10 +61,7 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
   const waitAtMostSeconds = options.waitAtMostSeconds ?? 600;
   const { topics, concerns, dispatch } = createDispatcher({ group, handlers, metrics: options.metrics });
   const seconds = options.metrics.histogram("crowdcrunch_event_batch_seconds", "Time to handle a batch of events");
-  const parking = createParking({
-    ...options,
-    handle: async (tx, event) => store(tx, await dispatch(tx, [event])),
-  });
+  const parking = createParking({ ...options, handle: async (tx, event) => store(tx, await dispatch(tx, [event])) });
 
   async function store(tx: Transaction, waiting: DeliveredEvent[]): Promise<void> {
     if (waiting.length === 0) return;
