@@ -80,8 +80,8 @@ async function startSmallService(env: Record<string, string> = {}): Promise<Runn
 function ask(url: string, query: string, agent: Agent): Promise<{ status: number; body: any }> {
   return new Promise((resolve, reject) => {
     const headers = { "content-type": "application/json" };
-    const sent = request(`${url}/graphql`, { method: "POST", headers, agent }, async (response) => {
-      resolve({ status: response.statusCode ?? 0, body: JSON.parse(await text(response)) });
+    const sent = request(`${url}/graphql`, { method: "POST", headers, agent }, (response) => {
+      text(response).then((body) => resolve({ status: response.statusCode ?? 0, body: JSON.parse(body) }), reject);
     });
     sent.on("error", reject);
     sent.end(JSON.stringify({ query }));
