@@ -1,11 +1,11 @@
 import type { Database, Transaction } from "@crowdcrunch/kit/database";
 import { invalid, notFound, notPossible } from "@crowdcrunch/kit/errors";
 import { idempotent } from "@crowdcrunch/kit/idempotency";
-import { isStaff, requireOwner } from "@crowdcrunch/kit/identity";
+import { actorOf, isStaff, requireOwner } from "@crowdcrunch/kit/identity";
 import type { Viewer } from "@crowdcrunch/kit/identity";
 import { cancel, cancelAtOnce } from "./cancelling.ts";
 import type { Effects, LineUnits, Order, OrderHead } from "./order.ts";
-import { actorOf, isBeforeConfirmed, noEffects } from "./order.ts";
+import { isBeforeConfirmed, noEffects } from "./order.ts";
 import { requestPayment } from "./paying.ts";
 import { refundFromFunding, refundableMinor } from "./refunding.ts";
 import { hasOpenCancellation, openBook } from "./store.ts";

@@ -184,9 +184,3 @@ export function shareMinor(line: OrderLine, from: number, to: number): number {
   const until = (units: number) => Number((BigInt(line.paidMinor) * BigInt(units)) / BigInt(line.quantity));
   return until(to) - until(from);
 }
-
-/** Who acts, for events and timelines. */
-export function actorOf(viewer: { sub: string; roles: string[] }): Actor {
-  const order = ["ADMIN", "STAFF", "SHOPPER", "GUEST"] as const;
-  return { id: viewer.sub, role: order.find((role) => viewer.roles.includes(role)) ?? "GUEST" };
-}
