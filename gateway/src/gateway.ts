@@ -4,13 +4,11 @@ import { readConfig } from "@crowdcrunch/kit/config";
 import { openDatabase } from "@crowdcrunch/kit/database";
 import type { EventLog } from "@crowdcrunch/kit/eventlog";
 import { postgresEventLog } from "@crowdcrunch/kit/eventlog-postgres";
-import { serveHealth } from "@crowdcrunch/kit/health";
-import { closeHttp, httpSettings } from "@crowdcrunch/kit/http";
+import { httpSettings } from "@crowdcrunch/kit/http";
 import { createTokenVerifier } from "@crowdcrunch/kit/identity";
-import { createLogger } from "@crowdcrunch/kit/logger";
 import type { Logger } from "@crowdcrunch/kit/logger";
-import { createMetrics } from "@crowdcrunch/kit/metrics";
-import type { Metrics } from "@crowdcrunch/kit/metrics";
+import { startProcess } from "@crowdcrunch/kit/process";
+import type { RunningProcess, StartingProcess } from "@crowdcrunch/kit/process";
 import { fastify } from "fastify";
 import { gatewayVariables, serviceOrigins, services } from "./config.ts";
 import type { GatewayConfig, ServiceName } from "./config.ts";
@@ -34,13 +32,9 @@ export interface GatewayOptions {
   eventLog?: EventLog;
 }
 
-export interface RunningGateway {
-  name: string;
+export interface RunningGateway extends RunningProcess {
   /** Where it serves, e.g. http://127.0.0.1:4000. */
   url: string;
-  healthUrl: string;
-  /** Stops in the reverse order of the start; requests that run may end. */
-  stop(): Promise<void>;
 }
 
 const name = "gateway";
@@ -51,35 +45,20 @@ const revocationsFirstMs = 1_000;
 /** Starts the gateway. It needs its graph and its port; subgraphs, database and keys may come later. */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
   const config = readConfig(gatewayVariables, options.env);
-  const log = options.log ?? createLogger({ service: name, level: config.LOG_LEVEL });
-  const metrics = createMetrics({ service: name, processMetrics: options.processMetrics ?? true });
-  const waitingFor = new Set(["graph"]);
-  const stops: (() => Promise<unknown>)[] = [];
+  const { processMetrics } = options;
+  return startProcess({ name, config, waitingFor: "graph", log: options.log, processMetrics }, startParts);
 
-  async function stop(): Promise<void> {
-    waitingFor.add("shutdown");
-    for (const action of stops.splice(0).reverse()) {
-      await action().catch((error: Error) => log.warn({ error: error.message }, "a part did not stop cleanly"));
-    }
-  }
-
-  try {
-    const health = await serveHealth({
-      host: config.HOST,
-      port: config.METRICS_PORT,
-      metrics,
-      readiness: () => [...waitingFor],
-    });
-    stops.push(() => health.stop());
-    const eventLog = options.eventLog ?? openEventLog(config, log, metrics, stops);
+  async function startParts(starting: StartingProcess): Promise<{ url: string }> {
+    const { log, metrics, onStop } = starting;
+    const eventLog = options.eventLog ?? openEventLog(config, starting);
     const denyList = createDenyList({ eventLog, log });
-    stops.push(() => denyList.stop());
+    onStop(() => denyList.stop());
     const upstreams = openUpstreams(config);
-    stops.push(() => Promise.all(Object.values(upstreams).map((upstream) => upstream.close())));
+    onStop(() => Promise.all(Object.values(upstreams).map((upstream) => upstream.close())));
     const supergraph =
       options.supergraph ?? (await readFile(new URL("../supergraph.graphql", import.meta.url), "utf8"));
     const graph = await loadGraph({ supergraph, upstreams, introspection: config.INTROSPECTION, log, metrics });
-    stops.push(() => graph.server.stop());
+    onStop(() => graph.server.stop());
 
     const app = fastify({
       ...httpSettings,
@@ -96,24 +75,12 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     if (!(await Promise.race([reading, sleep(revocationsFirstMs, false, { ref: false })]))) {
       log.warn("the event log does not answer; until it does, revoked tokens are let in for their ten minutes");
     }
-    const url = await app.listen({ host: config.HOST, port: config.PORT });
-    stops.push(() => closeHttp(app, config.SHUTDOWN_GRACE_MS));
-    waitingFor.delete("graph");
-    log.info({ url }, "ready");
-    return { name, url, healthUrl: health.url, stop };
-  } catch (error) {
-    await stop();
-    throw error;
+    return { url: await starting.listen(app) };
   }
 }
 
 /** The log in the database, on few connections: it is read along and nothing else. */
-function openEventLog(
-  config: GatewayConfig,
-  log: Logger,
-  metrics: Metrics,
-  stops: (() => Promise<unknown>)[],
-): EventLog {
+function openEventLog(config: GatewayConfig, { log, metrics, onStop }: StartingProcess): EventLog {
   const db = openDatabase({
     url: config.DATABASE_URL,
     connections: 1,
@@ -122,9 +89,9 @@ function openEventLog(
     log,
     metrics,
   });
-  stops.push(() => db.close());
+  onStop(() => db.close());
   const eventLog = postgresEventLog({ pool: db.pool, url: config.DATABASE_URL, service: name, log });
-  stops.push(() => eventLog.close());
+  onStop(() => eventLog.close());
   return eventLog;
 }
 

@@ -1,10 +1,10 @@
 import { readConfig } from "@crowdcrunch/kit/config";
 import { openDatabase, untilAvailable } from "@crowdcrunch/kit/database";
-import { serveHealth } from "@crowdcrunch/kit/health";
-import { createLogger } from "@crowdcrunch/kit/logger";
+import { httpSettings } from "@crowdcrunch/kit/http";
 import type { Logger } from "@crowdcrunch/kit/logger";
-import { createMetrics } from "@crowdcrunch/kit/metrics";
 import { migrate } from "@crowdcrunch/kit/migrate";
+import { startProcess } from "@crowdcrunch/kit/process";
+import type { RunningProcess, StartingProcess } from "@crowdcrunch/kit/process";
 import { processVariables } from "@crowdcrunch/kit/variables";
 import { fastify } from "fastify";
 import Type from "typebox";
@@ -52,11 +52,8 @@ export const providerVariables = {
   }),
 };
 
-export interface RunningProvider {
-  name: string;
+export interface RunningProvider extends RunningProcess {
   url: string;
-  healthUrl: string;
-  stop(): Promise<void>;
 }
 
 /** Starts the simulated payment provider with a schema, a role and a book of its own. */
@@ -67,20 +64,10 @@ export async function startProvider(options: {
 }): Promise<RunningProvider> {
   const name = "provider";
   const config = readConfig(Type.Object(providerVariables), options.env);
-  const log = options.log ?? createLogger({ service: name, level: config.LOG_LEVEL });
-  const metrics = createMetrics({ service: name, processMetrics: options.processMetrics ?? true });
-  const aborted = new AbortController();
-  const stops: (() => Promise<unknown>)[] = [];
-  let ready = false;
+  const { processMetrics } = options;
+  return startProcess({ name, config, waitingFor: "database", log: options.log, processMetrics }, startParts);
 
-  async function stop(): Promise<void> {
-    aborted.abort(new Error("the provider is stopping"));
-    ready = false;
-    for (const action of stops.splice(0).reverse())
-      await action().catch((error: Error) => log.warn({ error: error.message }, "a part did not stop cleanly"));
-  }
-
-  try {
+  async function startParts({ log, metrics, signal, onStop, listen }: StartingProcess): Promise<{ url: string }> {
     const db = openDatabase({
       url: withoutWaitingForDisk(config.DATABASE_URL),
       applicationName: name,
@@ -88,14 +75,7 @@ export async function startProvider(options: {
       log,
       metrics,
     });
-    stops.push(() => db.close());
-    const health = await serveHealth({
-      host: config.HOST,
-      port: config.METRICS_PORT,
-      metrics,
-      readiness: () => (ready ? [] : ["database"]),
-    });
-    stops.push(() => health.stop());
+    onStop(() => db.close());
     await untilAvailable(
       () =>
         migrate({
@@ -108,11 +88,11 @@ export async function startProvider(options: {
       {
         log,
         what: "migration",
-        signal: aborted.signal,
+        signal,
       },
     );
 
-    const app = fastify({ logger: false, bodyLimit: 64 * 1024, keepAliveTimeout: 75_000, forceCloseConnections: true });
+    const app = fastify({ ...httpSettings, bodyLimit: 64 * 1024 });
     app.setErrorHandler((error: Error & { statusCode?: number; validation?: unknown }, _request, reply) => {
       if (error instanceof Refusal)
         return reply.code(error.statusCode).send({ error: { code: error.code, message: error.message } });
@@ -137,16 +117,10 @@ export async function startProvider(options: {
     });
     apiRoutes(app, { db, book, apiKey: config.PROVIDER_API_KEY, publicUrl, latencyMs: config.PROVIDER_LATENCY_MS });
     actionRoutes(app, book);
-    const url = await app.listen({ host: config.HOST, port: config.PORT });
-    stops.push(() => app.close());
+    const url = await listen(app);
     callbacks.start();
-    stops.push(() => callbacks.stop());
-    ready = true;
-    log.info({ url }, "ready");
-    return { name, url, healthUrl: health.url, stop };
-  } catch (error) {
-    await stop();
-    throw error;
+    onStop(() => callbacks.stop());
+    return { url };
   }
 }
 

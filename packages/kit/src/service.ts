@@ -5,7 +5,7 @@ import Type from "typebox";
 import type { Static, TObject } from "typebox";
 import { v7 as uuidv7 } from "uuid";
 import type { ResolverMap } from "./access.ts";
-import { ConfigError, processEnvironment, readConfig } from "./config.ts";
+import { processEnvironment, readConfig } from "./config.ts";
 import { createConsumer } from "./consumer.ts";
 import type { EventHandler } from "./consumer.ts";
 import { openDatabase, untilAvailable } from "./database.ts";
@@ -14,17 +14,16 @@ import { defaultPartitions } from "./eventlog.ts";
 import type { EventLog } from "./eventlog.ts";
 import { postgresEventLog } from "./eventlog-postgres.ts";
 import { serveSubgraph } from "./graphql.ts";
-import { serveHealth } from "./health.ts";
-import { closeHttp, httpSettings } from "./http.ts";
+import { httpSettings } from "./http.ts";
 import { createTokenVerifier } from "./identity.ts";
 import type { TokenVerifier } from "./identity.ts";
-import { createLogger } from "./logger.ts";
 import type { Logger } from "./logger.ts";
-import { createMetrics } from "./metrics.ts";
 import type { Metrics } from "./metrics.ts";
 import { migrate } from "./migrate.ts";
 import { operationsResolvers } from "./operations.ts";
 import type { Republish } from "./operations.ts";
+import { runProcess, startProcess } from "./process.ts";
+import type { RunningProcess, StartingProcess } from "./process.ts";
 import { createRelay } from "./relay.ts";
 import { subgraphSdl } from "./sdl.ts";
 import { serviceVariables } from "./variables.ts";
@@ -77,13 +76,9 @@ export function defineService<Variables extends TObject>(
   return definition;
 }
 
-export interface RunningService {
-  name: string;
+export interface RunningService extends RunningProcess {
   /** Where it serves, e.g. http://127.0.0.1:4004. */
   url: string;
-  healthUrl: string;
-  /** Stops in the reverse order of the start. */
-  stop(): Promise<void>;
 }
 
 export interface StartOptions {
@@ -108,22 +103,11 @@ export async function start<Variables extends TObject>(
     Type.Object({ ...serviceVariables, ...definition.config.properties }),
     options.env,
   ) as Static<TObject<typeof serviceVariables>> & Static<Variables>;
-  const log = options.log ?? createLogger({ service: name, level: config.LOG_LEVEL });
-  const metrics = createMetrics({ service: name, processMetrics: options.processMetrics ?? true });
   const newId = options.newId ?? uuidv7;
-  const waitingFor = new Set(["database"]);
-  const aborted = new AbortController();
-  const stops: (() => Promise<unknown>)[] = [];
+  const { processMetrics } = options;
+  return startProcess({ name, config, waitingFor: "database", log: options.log, processMetrics }, startParts);
 
-  async function stop(): Promise<void> {
-    aborted.abort(new Error("the service is stopping"));
-    waitingFor.add("shutdown");
-    for (const action of stops.splice(0).reverse()) {
-      await action().catch((error: Error) => log.warn({ error: error.message }, "a part did not stop cleanly"));
-    }
-  }
-
-  try {
+  async function startParts({ log, metrics, signal, onStop, listen }: StartingProcess): Promise<{ url: string }> {
     const db = openDatabase({
       url: config.DATABASE_URL,
       connections: config.DATABASE_CONNECTIONS,
@@ -132,28 +116,21 @@ export async function start<Variables extends TObject>(
       log,
       metrics,
     });
-    stops.push(() => db.close());
-    const health = await serveHealth({
-      host: config.HOST,
-      port: config.METRICS_PORT,
-      metrics,
-      readiness: () => [...waitingFor],
-    });
-    stops.push(() => health.stop());
+    onStop(() => db.close());
     await untilAvailable(
       () => migrate({ service: name, ownerUrl: config.OWNER_DATABASE_URL, folder: new URL("migrations/", root), log }),
-      { log, what: "migration", signal: aborted.signal },
+      { log, what: "migration", signal },
     );
     const eventLog = (
       options.eventLog ??
       ((context) =>
         postgresEventLog({ pool: context.db.pool, url: context.databaseUrl, service: context.service, log }))
     )({ db, log, service: name, databaseUrl: config.DATABASE_URL });
-    stops.push(() => eventLog.close());
+    onStop(() => eventLog.close());
     await untilAvailable(() => eventLog.ensureTopics([{ topic: name, partitions: defaultPartitions }]), {
       log,
       what: "event log",
-      signal: aborted.signal,
+      signal,
     });
 
     const tokens = createTokenVerifier({ jwksFile: config.JWKS_FILE, log });
@@ -180,23 +157,16 @@ export async function start<Variables extends TObject>(
       tokens,
       log,
     });
-    stops.push(() => server.stop());
+    onStop(() => server.stop());
     relay.start();
-    stops.push(() => relay.stop());
+    onStop(() => relay.stop());
     for (const worker of parts.workers ?? []) {
       worker.start();
-      stops.push(() => worker.stop());
+      onStop(() => worker.stop());
     }
     await consumer.start();
-    stops.push(() => consumer.stop());
-    const url = await app.listen({ host: config.HOST, port: config.PORT });
-    stops.push(() => closeHttp(app, config.SHUTDOWN_GRACE_MS));
-    waitingFor.delete("database");
-    log.info({ url }, "ready");
-    return { name, url, healthUrl: health.url, stop };
-  } catch (error) {
-    await stop();
-    throw error;
+    onStop(() => consumer.stop());
+    return { url: await listen(app) };
   }
 }
 
@@ -212,30 +182,4 @@ function mergeResolvers(first: ResolverMap, second: ResolverMap): ResolverMap {
 /** Runs a service as a process of its own: reads the environment, stops on SIGTERM and SIGINT. */
 export async function run<Variables extends TObject>(definition: ServiceDefinition<Variables>): Promise<void> {
   await runProcess(definition.name, () => start(definition, { env: processEnvironment() }));
-}
-
-/** Runs anything that starts and stops as a process: says in a sentence why it cannot start, and stops on signals. */
-export async function runProcess(name: string, begin: () => Promise<{ stop(): Promise<void> }>): Promise<void> {
-  const log = createLogger({ service: name, level: "info" });
-  let running: { stop(): Promise<void> } | undefined;
-  let stopping = false;
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    process.on(signal, () => {
-      if (stopping) return;
-      stopping = true;
-      // While it is still starting nothing is in flight.
-      void (running?.stop() ?? Promise.resolve()).finally(() => process.exit(0));
-    });
-  }
-  try {
-    process.on("unhandledRejection", (error) => {
-      log.fatal({ error: (error as Error)?.stack ?? String(error) }, "unhandled rejection");
-      process.exit(1);
-    });
-    running = await begin();
-  } catch (error) {
-    if (error instanceof ConfigError) log.fatal({ problems: error.problems }, error.message);
-    else log.fatal({ error: (error as Error).stack }, `${name} cannot start`);
-    process.exit(1);
-  }
 }
