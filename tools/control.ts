@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Problem } from "./environment.ts";
 import { processesOf } from "./plan.ts";
-import type { Plan } from "./plan.ts";
+import type { Order, Plan } from "./plan.ts";
 import { commandOf } from "./port-holder.ts";
 import { checkPorts } from "./preflight.ts";
 import { isAlive, leftovers, readState } from "./supervisor-state.ts";
@@ -35,8 +35,11 @@ export interface StartOptions {
   lifeline?: boolean;
 }
 
-/** Starts a supervisor of its own for the plan. Throws a Problem where a port is taken. */
-export async function startSupervisor(plan: Plan, options: StartOptions = {}): Promise<void> {
+/**
+ * Starts a supervisor of its own for the plan. Resolves to what passes orders to it, which needs the lifeline. Throws a
+ * Problem where a port is taken.
+ */
+export async function startSupervisor(plan: Plan, options: StartOptions = {}): Promise<(order: Order) => void> {
   await checkPorts(plan);
   for (const folder of ["log", "run", "secrets"]) mkdirSync(join(plan.varDir, folder), { recursive: true });
   chmodSync(join(plan.varDir, "secrets"), 0o700);
@@ -61,6 +64,10 @@ export async function startSupervisor(plan: Plan, options: StartOptions = {}): P
     }
     await sleep(20);
   }
+  return (order) => {
+    if (!child.stdin) throw new Error("a supervisor without a lifeline takes no orders");
+    child.stdin.write(`${JSON.stringify(order)}\n`);
+  };
 }
 
 export interface Readiness {

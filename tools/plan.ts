@@ -26,6 +26,15 @@ export interface Plan {
   steps: Step[];
 }
 
+/** What a supervisor can be told while its plan runs. */
+export type Order =
+  /** Ends a process with the signal; it stays down until it is started. */
+  | { stop: string; signal: NodeJS.Signals }
+  /** Starts a process that was stopped. `env` is set on top of its plan, in place of what an earlier order set. */
+  | { start: string; env?: Record<string, string> }
+  /** Starts and keeps running one more process than was planned. */
+  | { add: ProcessPlan };
+
 /** All processes of a plan that are kept running, in starting order. */
 export function processesOf(plan: Plan): ProcessPlan[] {
   return plan.steps.flatMap((step) => ("start" in step ? step.start : []));

@@ -5,7 +5,7 @@ import type { Readiness } from "./control.ts";
 import { Problem } from "./environment.ts";
 import type { ShopPlace } from "./environment.ts";
 import { processesOf } from "./plan.ts";
-import type { Plan } from "./plan.ts";
+import type { Order, Plan, ProcessPlan } from "./plan.ts";
 import { preparePostgres } from "./postgres.ts";
 import { checkFolder, checkNode } from "./preflight.ts";
 import { gateway, shopAddresses, shopPlan } from "./processes.ts";
@@ -38,6 +38,10 @@ export interface RunningShop extends ShopAddresses {
   restartsOf(name: string): number;
   /** Kills a process as `kill -9` does; the supervisor starts it again. */
   kill(name: string): void;
+  /** The processes as they were planned. */
+  planned: ProcessPlan[];
+  /** Tells the supervisor; returns before it is done. Throws where the shop was not started with a lifeline. */
+  order(order: Order): void;
   /** Resolves when all processes are ready. Throws a Problem where that takes too long. */
   untilReady(timeoutMs?: number): Promise<void>;
   stop(): Promise<void>;
@@ -61,7 +65,7 @@ export async function startShop(options: ShopOptions): Promise<RunningShop> {
   const addresses = await shopAddresses(options);
   await preparePostgres(options.varDir, addresses.secrets.passwords["postgres"]!);
   const plan = narrowed(await shopPlan(addresses), options);
-  await startSupervisor(plan, { lifeline: options.lifeline ?? true });
+  const order = await startSupervisor(plan, { lifeline: options.lifeline ?? true });
   const { timeoutMs = patienceMs, progress } = options;
   await untilReady(plan, { timeoutMs, ...(progress ? { progress } : {}) });
   const processes = processesOf(plan);
@@ -72,7 +76,7 @@ export async function startShop(options: ShopOptions): Promise<RunningShop> {
       processes.map(({ name }) => name),
     );
   }
-  return handleOf(addresses, plan);
+  return handleOf(addresses, plan, order);
 }
 
 /** The shop that runs in this place; where none does, it is started as `make up` does, and stays. */
@@ -82,10 +86,12 @@ export async function ensureShop(options: ShopOptions): Promise<RunningShop> {
   const addresses = await shopAddresses(options);
   const plan = await shopPlan(addresses);
   await untilReady(plan, { timeoutMs: options.timeoutMs ?? patienceMs });
-  return handleOf(addresses, plan);
+  return handleOf(addresses, plan, () => {
+    throw new Error("a shop that was found running takes no orders");
+  });
 }
 
-function handleOf(addresses: ShopAddresses, plan: Plan): RunningShop {
+function handleOf(addresses: ShopAddresses, plan: Plan, order: (order: Order) => void): RunningShop {
   const stateOf = (name: string) => readState(plan.varDir)?.processes.find((process_) => process_.name === name);
   const pidOf = (name: string) => {
     const pid = stateOf(name)?.pid;
@@ -98,6 +104,8 @@ function handleOf(addresses: ShopAddresses, plan: Plan): RunningShop {
     pidOf,
     restartsOf: (name) => stateOf(name)?.restarts ?? 0,
     kill: (name) => void process.kill(pidOf(name), "SIGKILL"),
+    planned: processesOf(plan),
+    order,
     untilReady: (timeoutMs = patienceMs) => untilReady(plan, { timeoutMs }),
     stop: () => stopShop(plan).then(() => {}),
   };

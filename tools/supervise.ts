@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { closeSync, existsSync, mkdirSync, openSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Plan, ProcessPlan } from "./plan.ts";
+import type { Order, Plan, ProcessPlan } from "./plan.ts";
 import { commandOf } from "./port-holder.ts";
 import type { ProcessState } from "./supervisor-state.ts";
 
@@ -23,11 +23,17 @@ interface Supervised {
   child?: ChildProcess;
   /** Ends the wait before the next start. */
   wake?: AbortController;
+  /** Set on top of the plan, by an order. */
+  env?: Record<string, string>;
+  /** While it is ordered to be down. */
+  held?: PromiseWithResolvers<void> | undefined;
   /** Resolves when it has stopped for good. */
   done: Promise<void>;
 }
 
 export interface Supervision {
+  /** Takes an order. Throws where it names a process that there is not. */
+  order(order: Order): void;
   /** Stops everything in reverse order; resolves when all have ended. */
   stop(): Promise<void>;
 }
@@ -52,13 +58,13 @@ export function supervise(
     changed(groups.flat().map(({ state }) => state));
   }
 
-  function launch(process_: ProcessPlan): ChildProcess {
+  function launch(process_: ProcessPlan, env: Record<string, string> = {}): ChildProcess {
     const log = openSync(join(logs, `${process_.name}.log`), "a");
     try {
       const [program, ...rest] = process_.command;
       return spawn(program!, rest, {
         cwd: plan.varDir,
-        env: { ...process.env, ...process_.env },
+        env: { ...process.env, ...process_.env, ...env },
         stdio: ["ignore", log, log],
         ...process_.user,
       });
@@ -72,7 +78,7 @@ export function supervise(
     let waitMs = firstWaitMs;
     while (!stopping) {
       const startedAt = performance.now();
-      const child = launch(supervised.plan);
+      const child = launch(supervised.plan, supervised.env);
       supervised.child = child;
       Object.assign(state, {
         state: "running",
@@ -84,6 +90,12 @@ export function supervise(
       const end = await ended(child);
       Object.assign(state, { state: "stopped", pid: undefined, lastEnd: end });
       if (stopping) break;
+      if (supervised.held) {
+        report();
+        await untilWanted(supervised);
+        waitMs = firstWaitMs;
+        continue;
+      }
       if (performance.now() - startedAt > goodWhileMs) waitMs = firstWaitMs;
       state.state = "waiting";
       state.restarts += 1;
@@ -91,9 +103,41 @@ export function supervise(
       supervised.wake = new AbortController();
       await sleep(waitMs, undefined, { signal: supervised.wake.signal }).catch(() => {});
       waitMs = Math.min(waitMs * 2, longestWaitMs);
+      await untilWanted(supervised);
     }
     state.state = "stopped";
     report();
+  }
+
+  async function untilWanted({ held }: Supervised): Promise<void> {
+    await held?.promise;
+  }
+
+  function watch(process_: ProcessPlan): Supervised {
+    const { name, port, metricsPort } = process_;
+    const state: ProcessState = { name, port, metricsPort, state: "waiting", restarts: 0 };
+    return { plan: process_, state, done: Promise.resolve() };
+  }
+
+  function take(order: Order): void {
+    if ("add" in order) {
+      const added = watch(order.add);
+      groups.push([added]);
+      added.done = keepRunning(added);
+      return;
+    }
+    const name = "stop" in order ? order.stop : order.start;
+    const supervised = groups.flat().find(({ plan: process_ }) => process_.name === name);
+    if (!supervised) throw new Error(`there is no process ${name}`);
+    if ("stop" in order) {
+      supervised.held ??= Promise.withResolvers();
+      // It may be waiting for its next start, which is then not taken.
+      if (supervised.child && isRunning(supervised.child)) supervised.child.kill(order.signal);
+    } else {
+      supervised.env = order.env ?? {};
+      supervised.held?.resolve();
+      supervised.held = undefined;
+    }
   }
 
   async function runTask(task: ProcessPlan): Promise<void> {
@@ -108,14 +152,7 @@ export function supervise(
         await runTask(step.task);
         continue;
       }
-      const group = step.start.map((process_): Supervised => {
-        const { name, port, metricsPort } = process_;
-        return {
-          plan: process_,
-          state: { name, port, metricsPort, state: "waiting", restarts: 0 },
-          done: Promise.resolve(),
-        };
-      });
+      const group = step.start.map(watch);
       groups.push(group);
       for (const supervised of group) supervised.done = keepRunning(supervised);
     }
@@ -130,12 +167,14 @@ export function supervise(
 
   return {
     started,
+    order: take,
     async stop() {
       stopping = true;
       await started.catch(() => {});
       for (const group of groups.toReversed()) {
-        for (const { child, wake, plan: process_ } of group.toReversed()) {
+        for (const { child, wake, held, plan: process_ } of group.toReversed()) {
           wake?.abort();
+          held?.resolve();
           if (child && isRunning(child)) void endWithin(child, process_.stopSignal ?? "SIGTERM");
         }
         await Promise.all(group.map(({ done }) => done));

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { checkNoneRuns, readinessOf, startSupervisor, stopLeftovers, stopSupervisor, untilReady } from "./control.ts";
 import { processesOf } from "./plan.ts";
-import type { Plan, ProcessPlan } from "./plan.ts";
+import type { Order, Plan, ProcessPlan } from "./plan.ts";
 import { commandOf } from "./port-holder.ts";
 import { repositoryRoot } from "./schemas.ts";
 import { readState } from "./supervisor-state.ts";
@@ -62,9 +62,10 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-async function start(): Promise<void> {
-  await startSupervisor(plan, { lifeline: true });
+async function start(): Promise<(order: Order) => void> {
+  const order = await startSupervisor(plan, { lifeline: true });
   await untilReady(plan, { timeoutMs: 20_000 });
+  return order;
 }
 
 function pidOf(name: string): number {
@@ -92,6 +93,25 @@ test("starts all, and stops all in reverse order", async () => {
   expect(stops).toHaveLength(3);
   expect(stops.at(-1)).toBe("first stops");
   expect(await stopSupervisor(varDir)).toBe("Nothing runs here.");
+});
+
+test("keeps down what it is told to stop, starts it with other variables, and adds one more", async () => {
+  const order = await start();
+  const stateOf = (name: string) => readState(varDir)!.processes.find((process_) => process_.name === name);
+  order({ stop: "second", signal: "SIGTERM" });
+  await vi.waitFor(() => expect(stateOf("second")?.state).toBe("stopped"));
+  order({ add: await fixture("fourth") });
+  order({ stop: "nobody", signal: "SIGKILL" });
+  order({ start: "second", env: { NAME: "second again" } });
+  await vi.waitFor(() =>
+    expect(diary().slice(3).sort()).toEqual(["fourth starts", "second again starts", "second stops"]),
+  );
+  expect(stateOf("second")).toMatchObject({ state: "running", restarts: 0 });
+  order({ stop: "third", signal: "SIGKILL" });
+  await vi.waitFor(() => expect(stateOf("third")).toMatchObject({ state: "stopped", lastEnd: "SIGKILL" }));
+  // Neither what is held down nor what was added keeps it from stopping.
+  expect(await stopSupervisor(varDir)).toBe("The shop is down; its data stay.");
+  expect(diary().slice(6).sort()).toEqual(["first stops", "fourth stops", "second again stops"]);
 });
 
 test("starts a killed process again", async () => {

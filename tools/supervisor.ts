@@ -1,10 +1,11 @@
 /**
  * The process that runs a shop: `node tools/supervisor.ts <plan file> [--lifeline]`. It keeps run/supervisor.json up to
  * date and stops everything on SIGTERM or SIGINT; with --lifeline also when its standard input closes, so that a test's
- * shop ends with the test.
+ * shop ends with the test. On that input it takes orders, one line of JSON each.
  */
 import { readFileSync } from "node:fs";
-import type { Plan } from "./plan.ts";
+import { createInterface } from "node:readline";
+import type { Order, Plan } from "./plan.ts";
 import { commandOf } from "./port-holder.ts";
 import { supervise } from "./supervise.ts";
 import { writeState } from "./supervisor-state.ts";
@@ -44,7 +45,17 @@ process.on("SIGTERM", stop);
 process.on("SIGINT", stop);
 // The terminal that `make up` was typed in may close.
 process.on("SIGHUP", () => {});
-if (process.argv.includes("--lifeline")) process.stdin.once("close", stop).resume();
+if (process.argv.includes("--lifeline")) {
+  process.stdin.once("close", stop);
+  createInterface(process.stdin).on("line", (line) => {
+    try {
+      supervision.order(JSON.parse(line) as Order);
+    } catch (error) {
+      // The processes need their supervisor more than an order needs to be understood.
+      console.error(`An order was not taken: ${(error as Error).message}`);
+    }
+  });
+}
 
 try {
   await supervision.started;
