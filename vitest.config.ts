@@ -11,6 +11,11 @@ const parts = [
 ];
 const exclude = ["**/node_modules/**"];
 const unitTests = "**/*.unit.test.ts";
+/** Tests that need a Kafka: those of test/kafka, and any with kafka in its own or its folder's name. */
+const onKafka = [
+  "test/kafka/**/*.test.ts",
+  ...parts.flatMap((folder) => [`${folder}/**/*kafka*.test.ts`, `${folder}/**/*kafka*/**/*.test.ts`]),
+];
 /** Tests of tools that need a database; the others are unit tests. */
 const toolsOnPostgres = "tools/**/*.int.test.ts";
 
@@ -35,7 +40,7 @@ export default defineConfig({
           name: "postgres",
           experimental,
           include: [...parts.map((folder) => `${folder}/**/*.test.ts`), toolsOnPostgres],
-          exclude: [...exclude, unitTests],
+          exclude: [...exclude, unitTests, ...onKafka],
           // One Postgres for all files; a run of unit tests alone does not start it.
           globalSetup: "test/global-setup.ts",
           testTimeout: 30_000,
@@ -44,17 +49,31 @@ export default defineConfig({
         },
       },
       {
+        test: {
+          name: "kafka",
+          experimental,
+          include: onKafka,
+          exclude: [...exclude, unitTests],
+          globalSetup: ["test/global-setup.ts", "test/kafka/global-setup.ts"],
+          // Brokers are killed and frozen, and time-outs are looked at: not beside each other.
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          sequence: { groupOrder: 3 },
+        },
+      },
+      {
         // The whole shop as separate processes: one file at a time, after all others.
         test: {
           name: "whole",
           experimental,
           include: ["test/**/*.test.ts"],
-          exclude: [...exclude, unitTests],
+          exclude: [...exclude, unitTests, ...onKafka],
           globalSetup: "test/global-setup.ts",
           fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 180_000,
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 4 },
         },
       },
     ],
