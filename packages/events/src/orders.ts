@@ -228,6 +228,17 @@ export const orderReassigned = event(
   Type.Object({ ...onOrder, previousCustomerId: Uuid }),
 );
 
+/**
+ * Something new stands on the order's timeline that no other event tells: a card was declined, the bank wants the
+ * shopper, a parcel was packed. No service acts on it.
+ *
+ * - gateway: orderUpdated
+ */
+export const orderProgressed = event(
+  { topic: "orders", name: "order-progressed", version: 1, key: "orderId", subject: "orderId" },
+  Type.Object({ ...onOrder, /** The timeline's new entries, oldest first. */ what: Type.Array(Code, { minItems: 1 }) }),
+);
+
 export const ordersEvents = [
   orderPlaced,
   paymentRequested,
@@ -242,4 +253,5 @@ export const ordersEvents = [
   orderRefundFailed,
   orderCompleted,
   orderReassigned,
+  orderProgressed,
 ];

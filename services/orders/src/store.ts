@@ -2,6 +2,7 @@ import { statement } from "@crowdcrunch/kit/database";
 import type { Queryable, Transaction } from "@crowdcrunch/kit/database";
 import { openIncident } from "@crowdcrunch/kit/incidents";
 import type { Cancellation, Effects, Order, OrderLine, Refund } from "./order.ts";
+import { tellProgress } from "./progress.ts";
 
 // Orders as the saga reads and writes them: whole, with their lines, locked in id order.
 
@@ -103,7 +104,7 @@ const openCancellation = statement<{ id: string }>(
 export interface OrderBook {
   get(id: string): Order | undefined;
   all(): Order[];
-  /** Writes the changed orders and the effects, each table with one statement. */
+  /** Tells what no event tells yet, and writes the changed orders and the effects, each table with one statement. */
   save(effects: Effects): Promise<void>;
 }
 
@@ -124,6 +125,7 @@ export async function openBook(tx: Transaction, ids: string[]): Promise<OrderBoo
     get: (id) => orders.get(id),
     all: () => [...orders.values()],
     async save(effects) {
+      tellProgress([...orders.values()], effects);
       const changed = [...orders.values()].map(orderRow).filter((row) => JSON.stringify(row) !== before.get(row.id));
       if (changed.length > 0) await tx.run(updateOrders, [JSON.stringify(changed)]);
       const lines = [...orders.values()]

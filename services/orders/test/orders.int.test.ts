@@ -8,6 +8,7 @@ import {
   orderCompleted,
   orderConfirmed,
   orderPlaced,
+  orderProgressed,
   orderReassigned,
   orderRefunded,
   orderShipped,
@@ -130,7 +131,12 @@ describe("money", () => {
     await service.deliver(reply.reserved());
     const first = await paymentOf(order.id);
     await service.deliver(reply.declined(first.paymentId));
-    expect((await look(service, ada, order.number)).paymentState).toBe("DECLINED");
+    const declined = await look(service, ada, order.number);
+    expect(declined.paymentState).toBe("DECLINED");
+    const [progress, ...more] = (await service.emitted(orderProgressed)).filter(({ key }) => key === order.id);
+    expect(progress?.data.what).toEqual(["PAYMENT_DECLINED"]);
+    expect(progress?.sequence).toBe(declined.version);
+    expect(more).toEqual([]);
     const mutation = `mutation ($input: PayOrderInput!) { payOrder(input: $input) { __typename ... on PaymentStarted { order { status paymentState } } ... on Problem { message } } }`;
     const variables = { input: { number: order.number, idempotencyKey: newId(), paymentMethod: { token: "tok_ok" } } };
     const paid = await service.graph(mutation, variables, { token: ada });
