@@ -38,6 +38,8 @@ export interface DeliveredEvent extends EventRecord {
 export interface TopicDeclaration {
   topic: string;
   partitions: number;
+  /** How long events are kept. Without it the log's own rule holds. */
+  retentionMs?: number;
 }
 
 /**
@@ -50,6 +52,14 @@ export interface OutboxSource {
   floor: number;
   /** Most rows to move in this call. */
   limit: number;
+}
+
+/** Where a reader's own database stands in a partition. */
+export interface ReaderPosition {
+  topic: string;
+  partition: number;
+  /** Offset of the first event that it has not handled. */
+  next: number;
 }
 
 export interface Subscription {
@@ -66,6 +76,22 @@ export interface Subscription {
   handleBatch(events: DeliveredEvent[]): Promise<void>;
   /** Told of errors that the implementation retries by itself. */
   onError(error: unknown): void;
+  /**
+   * Where the reader's database stands, asked for whenever partitions are assigned; those that it has no position in may
+   * be missing. A database that stands before what its group has committed was restored to an earlier point: the
+   * partition is read again from `next`, and repeats meet the inbox.
+   */
+  positions?(): Promise<ReaderPosition[]>;
+  /** Told where a partition is read again because of that, and what the group had committed. */
+  onRewound?(position: ReaderPosition, committed: number): void;
+}
+
+/**
+ * The next events of a group are no longer in the log. The consumer reads nothing more of the topic until somebody decides
+ * what takes the place of what is gone: it must never skip in silence.
+ */
+export class OffsetOutOfRange extends Error {
+  override name = "OffsetOutOfRange";
 }
 
 export interface Consumer {
