@@ -1,6 +1,7 @@
 import { Client, Pool, types } from "pg";
 import type { PoolClient, PoolConfig } from "pg";
 import type { EventToEmit } from "@crowdcrunch/events/contract";
+import type { Budgets } from "./budget.ts";
 import { isUnavailable, retryable } from "./errors.ts";
 import type { Logger } from "./logger.ts";
 import type { Metrics } from "./metrics.ts";
@@ -43,6 +44,10 @@ export interface DatabaseOptions {
   newId: () => string;
   log: Logger;
   metrics: Metrics;
+  /** How long the requests may take that are answered with it; no bound where not given. */
+  budgets?: Budgets | undefined;
+  /** How long a caller waits for a free connection before it is told to come back, in ms. Default 2000. */
+  queueMs?: number | undefined;
 }
 
 const int8 = 20;
@@ -70,6 +75,7 @@ export function connectionSettings(options: { url: string; applicationName: stri
   };
 }
 
+const defaultQueueMs = 2_000;
 const attempts = 5;
 const retried = new Set(["40001", "40P01"]);
 
@@ -85,6 +91,8 @@ export function openDatabase(options: DatabaseOptions): Database {
   const pool = new Pool({
     ...connectionSettings(options),
     max: options.connections ?? 6,
+    // For a connection that is to be made and for one that is to become free alike.
+    connectionTimeoutMillis: options.queueMs ?? defaultQueueMs,
     pipeline: true,
     Client: CountingClient,
     idleTimeoutMillis: 30_000,
@@ -96,18 +104,20 @@ export function openDatabase(options: DatabaseOptions): Database {
   });
   pool.on("error", (error) => options.log.warn({ error: error.message }, "an idle database connection failed"));
   const listeners: (() => void)[] = [];
+  const { budgets } = options;
 
   async function once<T>(work: (tx: Transaction) => Promise<T>, durable: boolean): Promise<T> {
+    const begin = beginOf(durable, budgets?.leftMs());
     const client = await pool.connect();
     let broken: Error | undefined;
     try {
       const events: OutboxEvent[] = [];
       const actions: (() => void)[] = [];
       // Sent together with the first statement; if it fails, so does everything behind it.
-      const begun = client.query(durable ? "BEGIN" : "BEGIN; SET LOCAL synchronous_commit = off");
+      const begun = client.query(begin);
       begun.catch(() => {});
       const tx: Transaction = {
-        ...queries(client),
+        ...queries(client, budgets),
         emit: (event) => void events.push(outboxEvent(event)),
         afterCommit: (action) => void actions.push(action),
       };
@@ -122,8 +132,11 @@ export function openDatabase(options: DatabaseOptions): Database {
         const { command } = await committed;
         if (command !== "COMMIT")
           throw new Error("the transaction was rolled back because one of its statements failed unseen");
-        if (events.length > 0) for (const listener of listeners) listener();
-        for (const action of actions) action();
+        const told = events.length > 0 ? [...listeners, ...actions] : actions;
+        // What they start outlives the request.
+        const tell = () => told.forEach((action) => action());
+        if (budgets) budgets.outside(tell);
+        else tell();
         return result;
       } catch (error) {
         await client.query("ROLLBACK").catch((cause: Error) => {
@@ -138,7 +151,7 @@ export function openDatabase(options: DatabaseOptions): Database {
 
   return {
     pool,
-    ...queries(pool),
+    ...queries(pool, budgets),
     async transaction(work, { durable = true } = {}) {
       for (let attempt = 1; ; attempt++) {
         try {
@@ -157,16 +170,25 @@ export function openDatabase(options: DatabaseOptions): Database {
   };
 }
 
-function queries(client: Pool | PoolClient): Queryable {
+/** A request's transaction has no statement that takes longer than what the request has left. */
+function beginOf(durable: boolean, leftMs: number | undefined): string {
+  const settings = durable ? "BEGIN" : "BEGIN; SET LOCAL synchronous_commit = off";
+  return leftMs === undefined ? settings : `${settings}; SET LOCAL statement_timeout = ${leftMs}`;
+}
+
+function queries(client: Pool | PoolClient, budgets: Budgets | undefined): Queryable {
   async function many<Row>(query: Statement<Row>, params: unknown[] = []): Promise<Row[]> {
+    budgets?.leftMs();
     const result = await client.query({ name: query.name, text: query.text, values: params });
     return result.rows as Row[];
   }
   return {
     many,
     one: async (query, params) => (await many(query, params))[0],
-    run: async (query, params = []) =>
-      (await client.query({ name: query.name, text: query.text, values: params })).rowCount ?? 0,
+    async run(query, params = []) {
+      budgets?.leftMs();
+      return (await client.query({ name: query.name, text: query.text, values: params })).rowCount ?? 0;
+    },
   };
 }
 

@@ -10,6 +10,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { GraphQLError, parse } from "graphql";
 import { guardResolvers } from "./access.ts";
 import type { ResolverMap } from "./access.ts";
+import { budgetOf } from "./budget.ts";
+import type { Budgets } from "./budget.ts";
 import { CodedError, toGraphQLError } from "./errors.ts";
 import type { TokenVerifier, Viewer } from "./identity.ts";
 import type { Logger } from "./logger.ts";
@@ -47,6 +49,8 @@ export interface SubgraphOptions {
   resolvers: ResolverMap;
   tokens: TokenVerifier;
   log: Logger;
+  /** Bounds the work for a request by what its `x-budget-ms` leaves; without it the header is not looked at. */
+  budgets?: Budgets;
 }
 
 /** Serves the subgraph at /graphql of the given server, which is closed before this is stopped. */
@@ -75,24 +79,37 @@ export async function serveSubgraph(
     plugins: [ApolloServerPluginCacheControlDisabled(), ApolloServerPluginInlineTraceDisabled()],
   });
   await server.start();
+  const answer = fastifyApolloHandler(server, {
+    context: async (request, reply) => {
+      const viewer = await refusing(async () => {
+        options.budgets?.leftMs();
+        return options.tokens.verify(request.headers.authorization);
+      });
+      return createContext(viewer, request, reply);
+    },
+  });
+  const { budgets } = options;
   app.route({
     url: "/graphql",
     method: ["GET", "POST"],
-    handler: fastifyApolloHandler(server, {
-      context: async (request, reply) => createContext(await identify(options.tokens, request), request, reply),
-    }),
+    handler(request, reply) {
+      const handle = () => answer.call(app, request, reply);
+      return budgets ? budgets.within(budgetOf(request.headers["x-budget-ms"]), handle) : handle();
+    },
   });
   return server;
 }
 
-/** A token that is not good ends the request, whatever it asks for, with the status that HTTP has for it. */
-async function identify(tokens: TokenVerifier, request: FastifyRequest): Promise<Viewer | null> {
+const statuses: Record<string, number> = { UNAUTHENTICATED: 401, TIMEOUT: 504 };
+
+/** A token that is not good, or no time left, ends the request, whatever it asks for, with the status that HTTP has for it. */
+async function refusing<T>(check: () => Promise<T>): Promise<T> {
   try {
-    return await tokens.verify(request.headers.authorization);
+    return await check();
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;
     const { code, message, retryAfterMs } = error;
-    const http = { status: code === "UNAUTHENTICATED" ? 401 : 503 };
+    const http = { status: statuses[code] ?? 503 };
     throw new GraphQLError(message, { extensions: { code, ...(retryAfterMs ? { retryAfterMs } : {}), http } });
   }
 }

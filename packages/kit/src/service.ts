@@ -5,6 +5,7 @@ import Type from "typebox";
 import type { Static, TObject } from "typebox";
 import { v7 as uuidv7 } from "uuid";
 import type { ResolverMap } from "./access.ts";
+import { createBudgets } from "./budget.ts";
 import { processEnvironment, readConfig } from "./config.ts";
 import { createConsumer } from "./consumer.ts";
 import type { EventHandler } from "./consumer.ts";
@@ -108,13 +109,16 @@ export async function start<Variables extends TObject>(
   return startProcess({ name, config, waitingFor: "database", log: options.log, processMetrics }, startParts);
 
   async function startParts({ log, metrics, signal, onStop, listen }: StartingProcess): Promise<{ url: string }> {
+    const budgets = createBudgets();
     const db = openDatabase({
       url: config.DATABASE_URL,
       connections: config.DATABASE_CONNECTIONS,
+      queueMs: config.DATABASE_QUEUE_MS,
       applicationName: name,
       newId,
       log,
       metrics,
+      budgets,
     });
     onStop(() => db.close());
     await untilAvailable(
@@ -156,6 +160,7 @@ export async function start<Variables extends TObject>(
       resolvers: mergeResolvers(operations, parts.resolvers),
       tokens,
       log,
+      budgets,
     });
     onStop(() => server.stop());
     relay.start();

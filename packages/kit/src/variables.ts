@@ -40,6 +40,11 @@ export const serviceVariables = {
     maximum: 100,
     description: "most connections of the service's pool",
   }),
+  DATABASE_QUEUE_MS: Type.Integer({
+    default: 2_000,
+    minimum: 50,
+    description: "how long a caller waits for a connection before it is told to come back, in ms",
+  }),
   JWKS_FILE: Type.String({
     description: "the file with the public keys that sign access tokens",
     examples: ["var/secrets/jwks.json"],

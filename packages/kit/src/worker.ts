@@ -1,3 +1,4 @@
+import { AsyncResource } from "node:async_hooks";
 import type { Logger } from "./logger.ts";
 
 /** Work beside requests and events: payment operations, deadlines, mails. */
@@ -22,6 +23,8 @@ export function pollingWorker(options: {
   log: Logger;
   round: () => Promise<boolean | void>;
 }): PollingWorker {
+  // A round belongs to nobody who nudged: what a request knows, such as how long it may take, must not go with it.
+  const own = new AsyncResource(options.name);
   let stopped = false;
   let wanted = false;
   let running: Promise<void> | undefined;
@@ -43,11 +46,13 @@ export function pollingWorker(options: {
     wanted = true;
     if (stopped || running) return;
     clearTimeout(timer);
-    running = work().finally(() => {
-      running = undefined;
-      if (stopped) return;
-      timer = setTimeout(nudge, options.intervalMs);
-    });
+    running = own.runInAsyncScope(() =>
+      work().finally(() => {
+        running = undefined;
+        if (stopped) return;
+        timer = setTimeout(nudge, options.intervalMs);
+      }),
+    );
   }
 
   return {
