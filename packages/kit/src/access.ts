@@ -7,7 +7,7 @@ import type {
   ObjectTypeDefinitionNode,
   TypeNode,
 } from "graphql";
-import { Problem, forbidden, unauthenticated } from "./errors.ts";
+import { CodedError, Problem, forbidden, unauthenticated } from "./errors.ts";
 import type { Role, Viewer } from "./identity.ts";
 import { isStaff } from "./identity.ts";
 
@@ -127,12 +127,21 @@ export function guardResolvers(document: DocumentNode, resolvers: ResolverMap): 
       const rule = ruleOf(field.directives);
       if (!rule) continue;
       const target = (guarded[name] ??= {}) as ResolverMap;
+      if (name === "Subscription") {
+        target[field.name.value] = refuseToListen;
+        continue;
+      }
       const resolve = target[field.name.value] as Resolver | undefined;
       if (!resolve && rootTypes.has(name)) throw new Error(`${name}.${field.name.value} has no resolver`);
       target[field.name.value] = guardField(rule, field, resolve, unions.get(namedType(field.type)));
     }
   }
   return guarded;
+}
+
+/** The gateway asks the query of the same rule for each update; a subgraph keeps no streams. */
+function refuseToListen(): never {
+  throw new CodedError("BAD_REQUEST", "Live updates are served by the gateway alone.");
 }
 
 function guardReference(rule: Rule, resolve: (...all: any[]) => unknown) {

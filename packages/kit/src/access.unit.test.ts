@@ -96,6 +96,11 @@ describe("a schema that says too little is not served", () => {
     expect(() => guardResolvers(text, {})).toThrow("Query.a has no resolver");
   });
 
+  test("a subscription needs none, and is the gateway's: asked of a subgraph it is refused", () => {
+    const text = parse("type Subscription { changed: Int @access(roles: [PUBLIC]) }");
+    expect(guardResolvers(text, {})["Subscription"].changed).toThrow("gateway");
+  });
+
   test("rules tell type, field, roles and owner; a stub needs none", () => {
     const rules = accessRules(document);
     expect(rules).toContainEqual({ type: "Order", field: undefined, roles: ["SHOPPER", "STAFF"], owner: "customerId" });

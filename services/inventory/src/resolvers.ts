@@ -40,6 +40,11 @@ export function createResolvers({ commands, stock, imports, search, lists }: Par
   const visible = (product: Product | undefined, context: RequestContext) =>
     product?.published || isStaff(context.viewer) ? product : undefined;
 
+  async function skuOnSale(context: RequestContext, id: string) {
+    const sku = await skuOf(context, id);
+    return sku && visible(await productOf(context, sku.productId), context) ? sku : undefined;
+  }
+
   return {
     Query: {
       async product(_, { id, slug }, context) {
@@ -55,9 +60,10 @@ export function createResolvers({ commands, stock, imports, search, lists }: Par
           pageInfo: { hasNextPage: found.length > first, endCursor: nodes.length > 0 ? cursorOf(nodes.at(-1)!) : null },
         };
       },
-      async sku(_, { id }, context) {
-        const sku = await skuOf(context, id);
-        return sku && visible(await productOf(context, sku.productId), context) ? sku : undefined;
+      sku: (_, { id }, context) => skuOnSale(context, id),
+      skus(_, { ids }, context) {
+        if (ids.length === 0 || ids.length > 100) throw invalid("ids", "Ask for 1 to 100 ids at a time.");
+        return Promise.all(ids.map((id) => skuOnSale(context, id)));
       },
       skusByCode(_, { codes }) {
         if (codes.length === 0 || codes.length > 500) throw invalid("codes", "Ask for 1 to 500 codes at a time.");

@@ -136,7 +136,7 @@ describe("what is not on sale", () => {
     const { product } = await save(input);
     const skuId = product.skus[0].id;
     const query = `query ($slug: String!, $id: ID!, $skuId: ID!, $references: [_Any!]!) {
-      bySlug: product(slug: $slug) { id } byId: product(id: $id) { id } sku(id: $skuId) { id }
+      bySlug: product(slug: $slug) { id } byId: product(id: $id) { id } sku(id: $skuId) { id } skus(ids: [$skuId]) { id }
       products(matching: { text: "Mug" }, first: 100) { nodes { id } }
       _entities(representations: $references) { ... on Product { id } ... on Sku { id code } } }`;
     const references = [
@@ -148,10 +148,10 @@ describe("what is not on sale", () => {
     const seen = async (token?: string) => {
       const { data } = await service.graph(query, variables, { token });
       const found = data.products.nodes.some(({ id }: { id: string }) => id === product.id);
-      return [data.bySlug, data.byId, data.sku, ...data._entities.slice(0, 2)].map(Boolean).concat(found);
+      return [data.bySlug, data.byId, data.sku, data.skus[0], ...data._entities.slice(0, 2)].map(Boolean).concat(found);
     };
-    expect(await seen()).toEqual([false, false, false, false, false, false]);
-    expect(await seen(staff)).toEqual([true, true, true, true, true, true]);
+    expect(await seen()).toEqual([false, false, false, false, false, false, false]);
+    expect(await seen(staff)).toEqual([true, true, true, true, true, true, true]);
     const { data } = await service.graph(query, variables);
     expect(data._entities[2]).toEqual({ id: skuId, code: input.skus[0]!.code });
   });
