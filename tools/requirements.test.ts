@@ -9,7 +9,7 @@ test("nothing is required by default", () => {
 
 test("a required thing that is missing is a problem with a way out", () => {
   expect(unmetRequirements("kafka, helm", bare)).toEqual([
-    "kafka is required and missing: set KAFKA_BROKERS, or install Docker or a Java runtime.",
+    "kafka is required and missing: set KAFKA_BROKERS, start a Docker daemon, or install Java 17 and Maven.",
     "helm is required and missing: install helm.",
   ]);
   expect(unmetRequirements("kafka", { ...bare, KAFKA_BROKERS: "127.0.0.1:9092" })).toEqual([]);

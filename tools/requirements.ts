@@ -1,6 +1,7 @@
 /** What some tests need and not every machine has. `REQUIRE=kafka,helm` makes a missing one a failure. */
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
+import { kafkaWay } from "./kafka/availability.ts";
 
 export interface Requirement {
   name: string;
@@ -13,9 +14,8 @@ export interface Requirement {
 export const requirements: Requirement[] = [
   {
     name: "kafka",
-    isMet: (environment) =>
-      Boolean(environment.KAFKA_BROKERS) || hasProgram("docker", environment) || hasProgram("java", environment),
-    wayOut: "set KAFKA_BROKERS, or install Docker or a Java runtime",
+    isMet: (environment) => "way" in kafkaWay(environment),
+    wayOut: "set KAFKA_BROKERS, start a Docker daemon, or install Java 17 and Maven",
   },
   {
     name: "helm",
