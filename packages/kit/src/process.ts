@@ -1,6 +1,8 @@
 import type { FastifyInstance } from "fastify";
 import type { Static, TObject } from "typebox";
 import { ConfigError } from "./config.ts";
+import { openFaults } from "./faults.ts";
+import type { Faults } from "./faults.ts";
 import { serveHealth } from "./health.ts";
 import { closeHttp } from "./http.ts";
 import { createLogger } from "./logger.ts";
@@ -30,6 +32,8 @@ export interface ProcessOptions {
 export interface StartingProcess {
   log: Logger;
   metrics: Metrics;
+  /** Faults on purpose, by FAULT_INJECTION and FAULTS. */
+  faults: Faults;
   /** Aborted when it stops, also in the middle of its start. */
   signal: AbortSignal;
   /** Called at the stop, the last one first. One that throws is logged and does not hold up the others. */
@@ -49,6 +53,7 @@ export async function startProcess<Parts extends object>(
   const { name, config } = options;
   const log = options.log ?? createLogger({ service: name, level: config.LOG_LEVEL });
   const metrics = createMetrics({ service: name, processMetrics: options.processMetrics ?? true });
+  const faults = openFaults(config, { log, metrics });
   const waitingFor = new Set([options.waitingFor]);
   const aborted = new AbortController();
   const stops: (() => Promise<unknown>)[] = [];
@@ -72,7 +77,7 @@ export async function startProcess<Parts extends object>(
     const { HOST: host, METRICS_PORT: port } = config;
     const health = await serveHealth({ host, port, metrics, readiness: () => [...waitingFor] });
     onStop(() => health.stop());
-    const parts = await startParts({ log, metrics, signal: aborted.signal, onStop, listen });
+    const parts = await startParts({ log, metrics, faults, signal: aborted.signal, onStop, listen });
     waitingFor.delete(options.waitingFor);
     log.info({ ...("url" in parts ? { url: parts.url } : {}) }, "ready");
     return { ...parts, name, healthUrl: health.url, stop };

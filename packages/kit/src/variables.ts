@@ -19,6 +19,16 @@ export const processVariables = {
     minimum: 0,
     description: "how long requests may take to end at shutdown, in ms",
   }),
+  FAULT_INJECTION: Type.Boolean({
+    default: false,
+    description: "true where faults may be caused on purpose; refused with NODE_ENV=production",
+  }),
+  FAULTS: Type.String({
+    default: "",
+    description: "faults to cause from the start on, as docs/faults.md has them; needs FAULT_INJECTION",
+    examples: ["consumer.in-handler:kill:rate=0.01,seed=7;graphql.request:delay:delayMs=500"],
+  }),
+  NODE_ENV: Type.String({ default: "", description: "production where the process runs for real customers" }),
 };
 
 /** Variables that every service has beside its own. */
