@@ -103,9 +103,10 @@ await main(async () => {
   try {
     checkWhole(copy, chosen);
     for (const [index, guard] of chosen.entries()) {
-      const { failed, output } = without(guard, copy);
+      const { passed, failed, output } = without(guard, copy);
       if (failed.length > 0) missed += 1;
-      const verdict = failed.length > 0 ? `missed by “${failed[0]!.name}”` : "MISSED BY NO TEST";
+      const silence = passed > 0 ? `MISSED BY NO TEST, ${passed} pass` : "ITS TESTS DID NOT RUN";
+      const verdict = failed.length > 0 ? `missed by “${failed[0]!.name}”` : silence;
       console.log(`${index + 1}/${chosen.length}  ${guard.name}  (${guard.file})\n    ${guard.without}: ${verdict}`);
       if (failed.length === 0) console.log(`    the way to look: make guards GUARD=${guard.name}\n${output}`);
     }

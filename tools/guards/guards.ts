@@ -97,7 +97,7 @@ export const guards: Guard[] = [
     find: "  UNIQUE (placed_by, idempotency_key),",
     replace: "",
     tests: ["services/orders/test/orders.int.test.ts"],
-    only: "places one order",
+    only: "used up for good",
   },
   {
     name: "reservation-condition",
@@ -132,7 +132,7 @@ export const guards: Guard[] = [
     find: "`SELECT FROM orders WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE`",
     replace: "`SELECT FROM orders WHERE id = ANY($1::uuid[]) ORDER BY id`",
     tests: ["services/orders/test/orders.int.test.ts"],
-    only: "race",
+    only: "waits for the expiry",
   },
   {
     name: "ledger-balance",
@@ -168,7 +168,7 @@ export const guards: Guard[] = [
     find: "FROM payments WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE`",
     replace: "FROM payments WHERE id = ANY($1::uuid[]) ORDER BY id`",
     tests: ["services/payments/test/payments.int.test.ts"],
-    only: "at once",
+    only: "while another outcome",
   },
   {
     name: "callback-signature",

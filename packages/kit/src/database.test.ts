@@ -98,6 +98,12 @@ test("a failed statement rolls back everything, the outbox too, even where the f
     });
   await expect(failing(false)).rejects.toMatchObject({ code: "22012" });
   await expect(failing(true)).rejects.toMatchObject({ code: "25P02" });
+  // Without an event nothing but the answer to COMMIT tells of it.
+  const unseen = world.db.transaction(async (tx) => {
+    await tx.run(insert, ["failed", 1]);
+    await tx.run(nonsense).catch(() => {});
+  });
+  await expect(unseen).rejects.toThrow("failed unseen");
   expect(await count("failed")).toBeUndefined();
   expect(await world.ask("SELECT FROM outbox WHERE key = 'failed'")).toEqual([]);
 });

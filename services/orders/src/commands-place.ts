@@ -44,6 +44,8 @@ export interface PlacingContext {
   config: { PAYMENT_DEADLINE_SECONDS: number; ORDER_LINK_SECRET: string; ORDER_LINK_DAYS: number };
 }
 
+const onePerKey = "orders_placed_by_idempotency_key_key";
+
 /** How orders come to be. */
 export function createPlacing({ db, newId, quotes, lists, config }: PlacingContext) {
   /** A guest's way back to the order, for mails and pages. */
@@ -68,8 +70,11 @@ export function createPlacing({ db, newId, quotes, lists, config }: PlacingConte
       const order = await placeOnce(viewer, input, call).catch(async (error: unknown) => {
         // What was ordered once stays ordered, though a price has changed since or the coupon is used up.
         const stored = await storedResult<{ orderId: string }>(db, call);
-        if (!stored) throw error;
-        return placed(stored.orderId);
+        if (stored) return placed(stored.orderId);
+        // The order outlives the stored answer: its key is never used twice.
+        if ((error as { constraint?: string }).constraint === onePerKey)
+          throw problem("KeyReused", "This idempotency key has placed an order before.");
+        throw error;
       });
       return { order, orderToken: orderToken(order) };
     },

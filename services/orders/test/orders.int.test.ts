@@ -298,6 +298,31 @@ describe("the end before the end", () => {
     });
   });
 
+  test("an authorization waits for the expiry that holds the order's row, and loses", async () => {
+    const { order } = await place(service, ada);
+    const reply = replies(order, adaId);
+    await service.deliver(reply.reserved());
+    const payment = await paymentOf(order.id);
+    const expiry = await service.admin.connect();
+    await expiry.query("BEGIN");
+    await expiry.query("UPDATE orders SET status = 'CANCELLED' WHERE id = $1", [order.id]);
+    const delivered = service.deliver(reply.authorized(payment.paymentId, payment.amountMinor));
+    await until(
+      async () =>
+        (
+          await service.admin.query(
+            "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+          )
+        ).rowCount! > 0,
+      "an authorization that waits",
+    );
+    await expiry.query("COMMIT");
+    expiry.release();
+    await delivered;
+    expect((await look(service, ada, order.number)).status).toBe("CANCELLED");
+    expect((await service.emitted(orderConfirmed)).filter(({ data }) => data.orderId === order.id)).toEqual([]);
+  });
+
   test("expiry and authorization race: one wins, whichever it is", async () => {
     const placed = await Promise.all(Array.from({ length: 12 }, () => place(service, ada)));
     const orders = placed.map(({ order }) => ({ order, reply: replies(order, adaId) }));
@@ -421,6 +446,15 @@ describe("the same key", () => {
     expect(await place(service, ada, { idempotencyKey, lines: [{ skuId: mug.skuId, quantity: 3 }] })).toMatchObject({
       __typename: "KeyReused",
     });
+  });
+
+  test("is used up for good, also once its stored answer is gone", async () => {
+    const idempotencyKey = newId();
+    const { order } = await place(service, ada, { idempotencyKey });
+    await service.admin.query("DELETE FROM idempotency WHERE key = $1", [idempotencyKey]);
+    expect(await place(service, ada, { idempotencyKey })).toMatchObject({ __typename: "KeyReused" });
+    const placed = await service.admin.query("SELECT id FROM orders WHERE idempotency_key = $1", [idempotencyKey]);
+    expect(placed.rows).toEqual([{ id: order.id }]);
   });
 
   test("of somebody else is another key", async () => {

@@ -127,6 +127,33 @@ describe("callbacks", () => {
     expect(await names(order)).toEqual(["payment-action-required", "payment-authorized"]);
   });
 
+  test("one that comes while another outcome is being stored waits for it, and does not undo it", async () => {
+    const order = world.order();
+    await order.tell(order.events.requested("tok_action_required"));
+    await order.answered("payment-action-required");
+    const operation = await reported(order, { status: "SUCCEEDED" });
+    const other = await world.payments.admin.connect();
+    await other.query("BEGIN");
+    await other.query("SELECT FROM payments WHERE id = $1 FOR UPDATE", [order.paymentId]);
+    await other.query("UPDATE operations SET status = 'FAILED', code = 'EXPIRED' WHERE payment_id = $1", [
+      order.paymentId,
+    ]);
+    const answer = world.callBack(operation);
+    await until(
+      async () =>
+        (
+          await world.payments.admin.query(
+            "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+          )
+        ).rowCount! > 0,
+      "a callback that waits",
+    );
+    await other.query("COMMIT");
+    other.release();
+    expect(await answer).toBe(422);
+    expect(await names(order)).toEqual(["payment-action-required"]);
+  });
+
   test("forged, old, or about another sum, currency, order or operation are refused and change nothing", async () => {
     const order = world.order();
     await order.tell(order.events.requested("tok_action_required"));
