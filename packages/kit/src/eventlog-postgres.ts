@@ -6,7 +6,7 @@ import { joinGroup } from "./eventlog-postgres/member.ts";
 import { eventColumns, toEvent, topicChannel } from "./eventlog-postgres/records.ts";
 import type { EventRow } from "./eventlog-postgres/records.ts";
 import { startTail } from "./eventlog-postgres/tail.ts";
-import type { Backoff } from "./eventlog-postgres/waiting.ts";
+import type { Backoff } from "./backoff.ts";
 import type { Logger } from "./logger.ts";
 
 export interface PostgresEventLogOptions {
@@ -139,13 +139,13 @@ export function postgresEventLog(options: PostgresEventLogOptions): EventLog {
     async rewind(group, topics) {
       await control.query(rewind, [group, topics]);
     },
-    async *read(topic) {
+    async *read(topic, from) {
       for (const { partition } of await control.query<{ partition: number }>(partitionsOf, [topic])) {
-        for (let from = 0; ;) {
-          const rows = await control.query<EventRow>(page, [topic, partition, from]);
+        for (let next = from?.get(partition) ?? 0; ;) {
+          const rows = await control.query<EventRow>(page, [topic, partition, next]);
           yield* rows.map(toEvent);
           if (rows.length < pageRows) break;
-          from = rows.at(-1)!.offset + 1;
+          next = rows.at(-1)!.offset + 1;
         }
       }
     },

@@ -134,8 +134,11 @@ export interface EventLog {
   tail(subscription: TailSubscription): Promise<Tail>;
   /** Sets the group's offsets back to the earliest event; the group must have no member. */
   rewind(group: string, topics: string[]): Promise<void>;
-  /** Reads whole partitions from the earliest event, for audits and republication checks. */
-  read(topic: string): AsyncIterable<DeliveredEvent>;
+  /**
+   * Reads partitions to their ends, in order within each, without a group: for audits. From the earliest event, or from
+   * these offsets by partition where they are given; what the log no longer keeps is passed over.
+   */
+  read(topic: string, from?: ReadonlyMap<number, number>): AsyncIterable<DeliveredEvent>;
   lag(group: string, topics: string[]): Promise<PartitionLag[]>;
   close(): Promise<void>;
 }

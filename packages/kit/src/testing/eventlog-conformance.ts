@@ -65,6 +65,16 @@ export function describeEventLog(name: string, create: () => Promise<EventLogWor
         expect(new Set(read.map((event) => event.partition)).size).toBe(partitions);
         expect(new Set(read.map((event) => `${event.key} ${event.partition}`)).size).toBe(30);
       });
+
+      test("partitions are read on from where a reader stopped", async () => {
+        await log.append("orders", records(30, 3));
+        const before = await Array.fromAsync(log.read("orders"));
+        const next = new Map(before.map(({ partition, offset }) => [partition, offset + 1]));
+        expect(await Array.fromAsync(log.read("orders", next))).toEqual([]);
+        await log.append("orders", records(30, 2, 4));
+        const after = await Array.fromAsync(log.read("orders", next));
+        expect(after.map(({ sequence }) => sequence).sort()).toEqual([...Array(30).fill(4), ...Array(30).fill(5)]);
+      });
     });
 
     describe("groups", () => {
