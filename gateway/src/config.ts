@@ -57,6 +57,21 @@ export const gatewayVariables = Type.Object({
     description: "how many proxies stand before the gateway and add to X-Forwarded-For",
   }),
   INTROSPECTION: Type.Boolean({ default: true, description: "whether clients may ask for the graph's schema" }),
+  CONCURRENT_REQUESTS: Type.Integer({
+    default: 100,
+    minimum: 1,
+    description: "how many GraphQL requests are worked on at a time; the others wait for their turn",
+  }),
+  QUEUE_MS: Type.Integer({
+    default: 500,
+    minimum: 1,
+    description: "how long a GraphQL request waits for its turn before its client is told to come back, in ms",
+  }),
+  EVENT_LOOP_DELAY_MS: Type.Integer({
+    default: 500,
+    minimum: 20,
+    description: "from which mean delay of the event loop on requests are refused before they are read, in ms",
+  }),
   REQUEST_BUDGET_MS: Type.Integer({
     default: 10_000,
     minimum: 100,

@@ -10,6 +10,7 @@ import type { Logger } from "@crowdcrunch/kit/logger";
 import { startProcess } from "@crowdcrunch/kit/process";
 import type { RunningProcess, StartingProcess } from "@crowdcrunch/kit/process";
 import { fastify } from "fastify";
+import { createAdmission } from "./admission.ts";
 import { gatewayVariables, serviceOrigins, services } from "./config.ts";
 import type { GatewayConfig, ServiceName } from "./config.ts";
 import { allowOrigins } from "./cors.ts";
@@ -69,7 +70,16 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     });
     const tokens = createTokenVerifier({ jwksFile: config.JWKS_FILE, log });
     allowOrigins(app, config.CORS_ORIGINS);
-    serveGraph(app, { graph, tokens, denyList, budgetMs: config.REQUEST_BUDGET_MS, log, metrics });
+    await serveGraph(app, {
+      graph,
+      tokens,
+      denyList,
+      admission: createAdmission({ concurrency: config.CONCURRENT_REQUESTS, queueMs: config.QUEUE_MS, metrics }),
+      eventLoopDelayMs: config.EVENT_LOOP_DELAY_MS,
+      budgetMs: config.REQUEST_BUDGET_MS,
+      log,
+      metrics,
+    });
     await servePassThrough(app, { upstreams, budgetMs: config.REQUEST_BUDGET_MS, log });
     const reading = denyList.start().then(() => true);
     if (!(await Promise.race([reading, sleep(revocationsFirstMs, false, { ref: false })]))) {

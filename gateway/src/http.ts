@@ -1,8 +1,11 @@
+import underPressure from "@fastify/under-pressure";
 import type { TokenVerifier, Viewer } from "@crowdcrunch/kit/identity";
 import { CodedError, unauthenticated } from "@crowdcrunch/kit/errors";
 import type { Logger } from "@crowdcrunch/kit/logger";
 import type { Metrics } from "@crowdcrunch/kit/metrics";
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { overloaded } from "./admission.ts";
+import type { Admission } from "./admission.ts";
 import { forwardedHeaders, requestIdOf } from "./context.ts";
 import type { GatewayContext, Outcome } from "./context.ts";
 import type { DenyList } from "./deny-list.ts";
@@ -15,14 +18,20 @@ export interface GraphHttpOptions {
   graph: Graph;
   tokens: TokenVerifier;
   denyList: DenyList;
+  admission: Admission;
+  /** From which mean delay of the event loop on requests are refused before they are read, in ms. */
+  eventLoopDelayMs: number;
   budgetMs: number;
   log: Logger;
   metrics: Metrics;
 }
 
-/** Serves the graph at /graphql: who calls is settled first, then how much is asked, then it is planned and run. */
-export function serveGraph(app: FastifyInstance, options: GraphHttpOptions): void {
-  const { graph, tokens, denyList } = options;
+/**
+ * Serves the graph at /graphql: whether there is room is settled first, then who calls, then how much is asked, then it
+ * is planned and run.
+ */
+export async function serveGraph(app: FastifyInstance, options: GraphHttpOptions): Promise<void> {
+  const { graph, tokens, denyList, admission } = options;
   const isWithinLimits = createQueryGuard(graph.schema);
   const total = options.metrics.counter("crowdcrunch_gateway_requests_total", "GraphQL requests", [
     "operation",
@@ -53,9 +62,12 @@ export function serveGraph(app: FastifyInstance, options: GraphHttpOptions): voi
       setCookies: [],
       outcome,
     };
+    let leave: (() => void) | undefined;
     try {
+      const [query, variables] = queryOf(request);
+      leave = await admission.enter(mutates.test(query));
       context.viewer = await identify(headers.authorization);
-      if (!isWithinLimits(...queryOf(request))) throw new CodedError("QUERY_TOO_LARGE", "The query asks for too much.");
+      if (!isWithinLimits(query, variables)) throw new CodedError("QUERY_TOO_LARGE", "The query asks for too much.");
       context.forwarded = forwardedHeaders({
         authorization: headers.authorization,
         requestId,
@@ -66,6 +78,7 @@ export function serveGraph(app: FastifyInstance, options: GraphHttpOptions): voi
     } catch (error) {
       return refuse(reply, context, error);
     } finally {
+      leave?.();
       total.inc({ operation: outcome.operation, code: outcome.code });
       seconds.observe({ operation: outcome.operation }, (performance.now() - startedMs) / 1_000);
     }
@@ -96,26 +109,42 @@ export function serveGraph(app: FastifyInstance, options: GraphHttpOptions): voi
       return reply.code(500).send(refusal(context.outcome.code, "Something went wrong."));
     }
     context.outcome.code = error.code;
-    if (error.code === "UNAUTHENTICATED") reply.header("www-authenticate", "Bearer");
-    return reply.code(statusOf(error.code)).send(refusal(error.code, error.message, error.retryAfterMs));
+    return answerRefusal(reply, error);
   }
 
-  app.route({
-    url: "/graphql",
-    method: ["GET", "POST"],
-    handler: answer,
-    errorHandler(error: FastifyError, _request, reply) {
-      const [status, code, message] = explain(error);
-      total.inc({ operation: "none", code });
-      void reply.code(status).send(refusal(code, message));
-    },
-    onRequest(request, reply, done) {
-      reply.header("x-request-id", (request.headers["x-request-id"] = requestIdOf(request.headers["x-request-id"])));
-      reply.header("cache-control", "no-store");
-      done();
-    },
+  function servePath(scope: FastifyInstance): void {
+    scope.route({
+      url: "/graphql",
+      method: ["GET", "POST"],
+      handler: answer,
+      errorHandler(error: FastifyError, _request, reply) {
+        const [status, code, message] = explain(error);
+        total.inc({ operation: "none", code });
+        void reply.code(status).send(refusal(code, message));
+      },
+      onRequest(request, reply, done) {
+        reply.header("x-request-id", (request.headers["x-request-id"] = requestIdOf(request.headers["x-request-id"])));
+        reply.header("cache-control", "no-store");
+        done();
+      },
+    });
+  }
+
+  // In a scope of its own: other paths, such as the provider's callbacks, are let in all the same.
+  await app.register(async (scope) => {
+    await scope.register(underPressure, {
+      maxEventLoopDelay: options.eventLoopDelayMs,
+      pressureHandler(_request, reply) {
+        const error = overloaded();
+        total.inc({ operation: "none", code: error.code });
+        void answerRefusal(reply, error);
+      },
+    });
+    servePath(scope);
   });
 }
+
+const mutates = /^\s*mutation\b/;
 
 function queryOf(request: FastifyRequest): [query: string, variables: Record<string, unknown> | undefined] {
   const source = (request.method === "GET" ? request.query : request.body) as
@@ -139,9 +168,15 @@ function parseVariables(text: string): unknown {
   }
 }
 
+function answerRefusal(reply: FastifyReply, { code, message, retryAfterMs }: CodedError): FastifyReply {
+  if (code === "UNAUTHENTICATED") reply.header("www-authenticate", "Bearer");
+  if (retryAfterMs !== undefined) reply.header("retry-after", Math.ceil(retryAfterMs / 1_000));
+  return reply.code(statusOf(code)).send(refusal(code, message, retryAfterMs));
+}
+
 function statusOf(code: string): number {
   if (code === "UNAUTHENTICATED") return 401;
-  return code === "UNAVAILABLE" ? 503 : 400;
+  return code === "UNAVAILABLE" || code === "OVERLOADED" ? 503 : 400;
 }
 
 /** What the HTTP server found wrong before there was a request to answer. */
