@@ -8,6 +8,7 @@ const parts = [
   "gateway/test",
   "provider/src",
   "provider/test",
+  "auditor/src",
 ];
 const exclude = ["**/node_modules/**"];
 const unitTests = "**/*.unit.test.ts";

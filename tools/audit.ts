@@ -2,7 +2,7 @@
  * `make audit`: checks the invariants over all schemas as a role that can only read. What may still be on its way has the
  * time that docs/invariants.md gives it; WINDOW=0, after quiet, gives it none. AUDITOR_URL names another database.
  */
-import { auditShop } from "./audit/audit.ts";
+import { auditShop } from "@crowdcrunch/auditor/audit";
 import { Problem, main, shopPlace } from "./environment.ts";
 import { shopAddresses } from "./processes.ts";
 

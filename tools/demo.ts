@@ -2,7 +2,7 @@
  * `make demo`: starts the shop unless it runs, and buys something the way a shopper would. Prints the order's timeline as
  * it happens; the shop runs on afterwards. Exits with 1 and a sentence where a step does not come.
  */
-import { auditShop } from "./audit/audit.ts";
+import { auditShop } from "@crowdcrunch/auditor/audit";
 import { GraphFailure, openGraph, operatorToken } from "./client.ts";
 import { find, firstArticle, lookAround } from "./demo/catalogue.ts";
 import { download, mailedLink } from "./demo/download.ts";

@@ -4,7 +4,7 @@
  * Exit codes: 1 where rows were left out, something failed or the books disagree, 2 where the file cannot be used, 130 when
  * stopped.
  */
-import { auditShop } from "./audit/audit.ts";
+import { auditShop } from "@crowdcrunch/auditor/audit";
 import { shopPlace } from "./environment.ts";
 import { exitCodes, planFile, retailMain } from "./retail/file.ts";
 import { ledgerTotals } from "./retail/ledger-totals.ts";

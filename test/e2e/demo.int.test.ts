@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
-import { auditShop } from "@crowdcrunch/tools/audit/audit";
+import { auditShop } from "@crowdcrunch/auditor/audit";
 import { shopAddresses } from "@crowdcrunch/tools/processes";
 import { stopShop } from "@crowdcrunch/tools/shop";
 import { afterAll, beforeAll, expect, test } from "vitest";

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
-import { auditShop } from "@crowdcrunch/tools/audit/audit";
+import { auditShop } from "@crowdcrunch/auditor/audit";
 import { readSpool } from "@crowdcrunch/tools/mails-spool";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openPurchases } from "./purchases.ts";

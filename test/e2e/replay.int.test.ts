@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { auditShop } from "@crowdcrunch/tools/audit/audit";
+import { auditShop } from "@crowdcrunch/auditor/audit";
 import { openLedgers } from "@crowdcrunch/tools/retail/ledgers";
 import type { Ledgers } from "@crowdcrunch/tools/retail/ledgers";
 import { openStaff } from "@crowdcrunch/tools/retail/staff";

@@ -3,8 +3,8 @@ import type { Logger } from "@crowdcrunch/kit/logger";
 import type { Client } from "pg";
 import { repositoryRoot } from "../../schemas.ts";
 import { pathToFileURL } from "node:url";
-import { handledTypes } from "../handled.ts";
-import { services } from "../invariant.ts";
+import { handledTypes } from "@crowdcrunch/auditor/handled";
+import { services } from "@crowdcrunch/auditor/invariant";
 
 /** Migrates every service and the provider, as each does when it starts. `urlOf` gives the database as a role. */
 export async function migrateAll(urlOf: (role: string) => string, log: Logger): Promise<void> {
