@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { auditShop } from "@crowdcrunch/tools/audit/audit";
+import { auditShop } from "@crowdcrunch/auditor/audit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openPurchases } from "./purchases.ts";
 import { endStates, startLoad } from "./steady-load.ts";
