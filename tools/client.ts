@@ -30,10 +30,18 @@ export interface GraphClient {
   close(): Promise<void>;
 }
 
-/** Opens keep-alive connections to the graph. `connections` is how many requests may be under way at once. */
-export function openGraph(graphUrl: string, options: { connections?: number } = {}): GraphClient {
+/**
+ * Opens keep-alive connections to the graph. `connections` is how many requests may be under way at once, `timeoutMs`
+ * how long an answer may take.
+ */
+export function openGraph(graphUrl: string, options: { connections?: number; timeoutMs?: number } = {}): GraphClient {
   const { origin, pathname } = new URL(graphUrl);
-  const pool = new Pool(origin, { connections: options.connections ?? 4, pipelining: 1 });
+  const { connections = 4, timeoutMs } = options;
+  const pool = new Pool(origin, {
+    connections,
+    pipelining: 1,
+    ...(timeoutMs ? { headersTimeout: timeoutMs, bodyTimeout: timeoutMs } : {}),
+  });
   return {
     async ask(query, variables = {}, token) {
       const { body, statusCode } = await pool.request({

@@ -21,7 +21,7 @@ beforeAll(async () => {
   });
   const articles = await Promise.all([world.article(100_000), world.article(100_000), world.download()]);
   shoppers = await Promise.all(Array.from({ length: shoppersAtOnce }, () => world.shopper()));
-  load = startLoad(world, shoppers, articles);
+  load = startLoad({ graph: world.graph, shoppers, articles });
 });
 afterAll(async () => {
   await load?.end();
@@ -75,7 +75,8 @@ describe("killed without warning, with twenty purchases under way:", () => {
 
   test("every order that was acknowledged has ended, once, and as its shopper was told", async () => {
     await load.end();
-    const { acknowledged } = load;
+    const { acknowledged, failures } = load;
+    expect(failures).toEqual([]);
     console.log(
       `crashes: ${kills.length} kills, ${acknowledged.length} orders acknowledged, ${load.repeats()} requests repeated`,
     );

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { Pool } from "pg";
 import { act, shipTo, tell, until } from "./whole-shop.ts";
 import type { Answer, Article, Shopper, WholeShop } from "./whole-shop.ts";
 
@@ -99,8 +100,13 @@ export function openPurchases({ graph, staff, books }: WholeShop) {
     act: (mutation: string, token: string | undefined, input: Record<string, unknown>, selection = "") =>
       act(graph, mutation, token, input, selection),
     /** Waits until nothing is on its way any more: events, operations at the provider, parcels of the simulated carrier. */
-    quiet: () => until("quiet", async () => (await books.query(underWay)).rows[0].under_way === 0),
+    quiet: () => until("quiet", async () => (await countUnderWay(books)) === 0),
   };
+}
+
+/** How many events, operations at the provider and parcels are on their way. */
+export async function countUnderWay(books: Pool): Promise<number> {
+  return (await books.query<{ under_way: number }>(underWay)).rows[0]!.under_way;
 }
 
 const services = ["users", "customers", "inventory", "orders", "payments", "fulfillment", "exchanges", "frontend"];

@@ -1,18 +1,54 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
+import { GraphFailure } from "@crowdcrunch/tools/client";
+import type { GraphClient } from "@crowdcrunch/tools/client";
 import { shipTo, tell } from "./whole-shop.ts";
-import type { Answer, Article, Shopper, WholeShop } from "./whole-shop.ts";
+import type { Answer, Article, Shopper } from "./whole-shop.ts";
+
+/** What a shopper knows of an order, by what the shop has answered. */
+export interface Acknowledged {
+  number: string;
+  id: string;
+  /** The key that it was placed with. */
+  key: string;
+  /** The shop has said that the order is cancelled. */
+  wasCancelled: boolean;
+  /** The state that the shopper saw it end in. */
+  sawEnd?: string;
+  /** The return that the shop has accepted for it. */
+  returnNumber?: string;
+}
 
 /** What shoppers did, by their own notes. */
 export interface Load {
   /** Orders that the shop has answered for. */
-  acknowledged: { number: string; key: string; wasCancelled: boolean }[];
+  acknowledged: Acknowledged[];
+  /** How many purchases have been begun. */
+  begun(): number;
   /** How many purchases have begun and not ended. */
   underWay(): number;
   /** How often something had to be asked again. */
   repeats(): number;
+  /** Why purchases could not be brought to an end. */
+  failures: string[];
   /** Lets nobody begin another purchase, and waits until all have ended. */
   end(): Promise<void>;
+}
+
+export interface LoadOptions {
+  graph: GraphClient;
+  shoppers: Shopper[];
+  articles: Article[];
+  /** Most purchases at once. Default: one for each shopper. */
+  atOnce?: number;
+  /** Purchases begun in a second, while fewer than `atOnce` are under way. Default: as many as there is room for. */
+  perSecond?: number;
+  /** One of so many purchases is sent back once it has ended. Default: none. */
+  returnEvery?: number;
+  /** How long a purchase may take before its shopper gives up, in ms. Default 10 min. */
+  patienceMs?: number;
+  /** Told of each order as soon as the shop has answered. */
+  onAcknowledged?: (order: Acknowledged) => void;
 }
 
 export const endStates = ["COMPLETED", "CANCELLED", "REJECTED"];
@@ -20,71 +56,131 @@ export const endStates = ["COMPLETED", "CANCELLED", "REJECTED"];
 /** Cards that shoppers pay with: most go through, some only when the provider is asked again. */
 const cards = ["tok_ok", "tok_ok", "tok_error", "tok_ok", "tok_ok"];
 
-/**
- * Keeps so many shoppers buying: each orders, every fourth thinks better of it at once, and looks until the order has
- * ended. Whoever gets no answer asks again, with the same key.
- */
-export function startLoad({ graph }: WholeShop, shoppers: Shopper[], articles: Article[]): Load {
-  const acknowledged: Load["acknowledged"] = [];
-  let [begun, ended, repeats, stopping] = [0, 0, 0, false];
+const firstLookMs = 150;
+const longestLookMs = 15_000;
 
-  async function persist<Result>(ask: () => Promise<Result>): Promise<Result> {
-    for (;;) {
-      try {
-        return await ask();
-      } catch {
-        repeats += 1;
-        await sleep(100);
-      }
+/** How long a good client waits before it asks again, in ms: as long as it was told, else a little. */
+function waitMs(error: unknown): number {
+  const told = error instanceof GraphFailure ? error.errors[0]?.extensions?.retryAfterMs : undefined;
+  return Math.max(100, told ?? 0);
+}
+
+/** Asks until there is an answer; whoever asks for an effect does it with the same key. */
+export async function persist<Result>(
+  ask: () => Promise<Result>,
+  options: { patienceMs: number; onRepeat?: () => void },
+): Promise<Result> {
+  const giveUpAtMs = performance.now() + options.patienceMs;
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (performance.now() > giveUpAtMs) throw error;
+      options.onRepeat?.();
+      await sleep(waitMs(error));
     }
+  }
+}
+
+/** The input of an order of one of each article. */
+export function orderInput(shopper: Shopper, articles: Article[], token = "tok_ok") {
+  return {
+    idempotencyKey: randomUUID() as string,
+    lines: articles.map(({ skuId }) => ({ skuId, quantity: 1 })),
+    email: shopper.email,
+    currency: "GBP",
+    shipTo,
+    shippingMethod: "standard",
+    paymentMethod: { token },
+  };
+}
+
+/**
+ * Keeps shoppers buying: each orders, every fourth thinks better of it at once, and looks, less and less often, until the
+ * order has ended. Whoever gets no answer asks again, with the same key.
+ */
+export function startLoad(options: LoadOptions): Load {
+  const { graph, shoppers, articles, atOnce = shoppers.length, perSecond = Infinity, patienceMs = 600_000 } = options;
+  const acknowledged: Acknowledged[] = [];
+  const failures: string[] = [];
+  let [begun, ended, repeats, stopping, nextMs] = [0, 0, 0, false, performance.now()];
+  const asking = <Result>(ask: () => Promise<Result>) =>
+    persist(ask, { patienceMs, onRepeat: () => void (repeats += 1) });
+
+  async function sendBack(shopper: Shopper, order: Acknowledged): Promise<void> {
+    const query = `query Lines($number: String!) { order(number: $number) { lines { id digital } } }`;
+    const { order: found } = await asking(() => graph.ask(query, { number: order.number }, shopper.token));
+    const line = (found.lines as { id: string; digital: boolean }[]).find(({ digital }) => !digital);
+    const input = {
+      idempotencyKey: randomUUID(),
+      orderNumber: order.number,
+      lines: [{ lineId: line!.id, quantity: 1 }],
+      reason: "CHANGED_MIND",
+    };
+    const selection = "... on ReturnRequested { return { number } }";
+    // What a shopper sees as delivered may not have reached those who take it back.
+    const answer = await asking(async () => {
+      const told = await tell(graph, "requestReturn", shopper.token, input, selection);
+      if (told.__typename !== "ReturnRequested") throw new Error(`requestReturn: ${JSON.stringify(told)}`);
+      return told;
+    });
+    order.returnNumber = answer["return"].number as string;
   }
 
   async function buy(shopper: Shopper, count: number): Promise<void> {
-    const key = randomUUID();
-    const input = {
-      idempotencyKey: key,
-      lines: articles.map(({ skuId }) => ({ skuId, quantity: 1 })),
-      email: shopper.email,
-      currency: "GBP",
-      shipTo,
-      shippingMethod: "standard",
-      paymentMethod: { token: cards[count % cards.length] },
-    };
-    const placed = await persist(() =>
-      tell(graph, "placeOrder", shopper.token, input, "... on OrderPlaced { order { number } }"),
+    const giveUpAtMs = performance.now() + patienceMs;
+    const input = orderInput(shopper, articles, cards[count % cards.length]);
+    const placed = await asking(() =>
+      tell(graph, "placeOrder", shopper.token, input, "... on OrderPlaced { order { id number } }"),
     );
     if (placed.__typename !== "OrderPlaced") throw new Error(`placeOrder: ${JSON.stringify(placed)}`);
-    const number = placed["order"].number as string;
-    const wantsOut = count % 4 === 3;
-    const note = { number, key, wasCancelled: false };
-    acknowledged.push(note);
-    if (wantsOut) {
+    const { number, id } = placed["order"] as { number: string; id: string };
+    const order: Acknowledged = { number, id, key: input.idempotencyKey, wasCancelled: false };
+    acknowledged.push(order);
+    options.onAcknowledged?.(order);
+    if (count % 4 === 3) {
       const cancellation = { number, idempotencyKey: randomUUID() };
-      const answer = await persist<Answer>(() =>
+      const answer = await asking<Answer>(() =>
         tell(graph, "cancelOrder", shopper.token, cancellation, "... on CancellationAccepted { done }"),
       );
-      note.wasCancelled = answer["done"] === true;
+      order.wasCancelled = answer["done"] === true;
     }
     const look = `query Look($number: String!) { order(number: $number) { status } }`;
-    for (;;) {
-      const { order } = await persist(() => graph.ask<{ order: { status: string } }>(look, { number }, shopper.token));
-      if (endStates.includes(order.status)) return;
-      await sleep(150);
+    for (let lookMs = firstLookMs; ; lookMs = Math.min(lookMs * 1.5, longestLookMs)) {
+      const { order: seen } = await asking(() =>
+        graph.ask<{ order: { status: string } }>(look, { number }, shopper.token),
+      );
+      if (endStates.includes(seen.status)) {
+        order.sawEnd = seen.status;
+        break;
+      }
+      if (performance.now() > giveUpAtMs) throw new Error(`${number} is ${seen.status} after ${patienceMs / 1_000} s`);
+      await sleep(lookMs);
     }
+    const { returnEvery } = options;
+    if (returnEvery && count % returnEvery === 0 && order.sawEnd === "COMPLETED") await sendBack(shopper, order);
   }
 
-  const shopping = shoppers.map(async (shopper) => {
-    while (!stopping) {
+  async function shop(): Promise<void> {
+    for (;;) {
+      const nowMs = performance.now();
+      nextMs = Math.max(nextMs + 1_000 / perSecond, nowMs);
+      await sleep(nextMs - nowMs);
+      if (stopping) return;
       begun += 1;
-      await buy(shopper, begun);
+      const count = begun;
+      await buy(shoppers[count % shoppers.length]!, count).catch(
+        (error: Error) => void failures.push(`purchase ${count}: ${error.message}`),
+      );
       ended += 1;
     }
-  });
-  // Told by `end`, which waits for the same promises.
-  for (const one of shopping) one.catch(() => {});
+  }
+  const shopping = Array.from({ length: atOnce }, shop);
 
   return {
     acknowledged,
+    failures,
+    begun: () => begun,
     underWay: () => begun - ended,
     repeats: () => repeats,
     async end() {

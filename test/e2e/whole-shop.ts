@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { GraphFailure, openGraph, operatorToken } from "@crowdcrunch/tools/client";
 import type { GraphClient } from "@crowdcrunch/tools/client";
+import { shopAddresses } from "@crowdcrunch/tools/processes";
+import type { ShopAddresses } from "@crowdcrunch/tools/processes";
 import { startShop, stopShop } from "@crowdcrunch/tools/shop";
 import type { RunningShop } from "@crowdcrunch/tools/shop";
 import { Pool } from "pg";
@@ -49,17 +51,23 @@ export interface Shopper {
   email: string;
 }
 
-/** Starts all of a shop. `env` has further variables by process. */
+/** Further variables by process. */
+export type Variables = Record<string, Record<string, string>>;
+
+/** Starts all of a shop. `env` has further variables, which may depend on its addresses. */
 export async function openShop(options: {
   portOffset: number;
-  env?: Record<string, Record<string, string>>;
+  env?: Variables | ((addresses: ShopAddresses) => Variables);
 }): Promise<WholeShop> {
+  const { portOffset } = options;
   const varDir = await mkdtemp(join(tmpdir(), "crowdcrunch-shop-"));
   const removeAll = async () => {
     await stopShop({ varDir });
     await rm(varDir, { recursive: true, force: true });
   };
-  const shop = await startShop({ varDir, ...options }).catch(async (error: unknown) => {
+  const env =
+    typeof options.env === "function" ? options.env(await shopAddresses({ varDir, portOffset })) : (options.env ?? {});
+  const shop = await startShop({ varDir, portOffset, env }).catch(async (error: unknown) => {
     await removeAll();
     throw error;
   });
@@ -86,7 +94,7 @@ export async function openShop(options: {
       const answer = await act(
         graph,
         "importProducts",
-        staff,
+        await operatorToken(varDir),
         { products: [product] },
         "... on ProductsImported { products { id skus { id } } }",
       );
@@ -104,7 +112,7 @@ export async function openShop(options: {
       const { product } = await act(
         graph,
         "saveProduct",
-        staff,
+        await operatorToken(varDir),
         input,
         "... on ProductSaved { product { id skus { id } } }",
       );
