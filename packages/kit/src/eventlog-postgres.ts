@@ -5,6 +5,7 @@ import { openControl } from "./eventlog-postgres/control.ts";
 import { joinGroup } from "./eventlog-postgres/member.ts";
 import { eventColumns, toEvent, topicChannel } from "./eventlog-postgres/records.ts";
 import type { EventRow } from "./eventlog-postgres/records.ts";
+import { keepTrimmed } from "./eventlog-postgres/retention.ts";
 import { startTail } from "./eventlog-postgres/tail.ts";
 import type { Backoff } from "./backoff.ts";
 import type { Logger } from "./logger.ts";
@@ -23,6 +24,8 @@ export interface PostgresEventLogOptions {
   pollMs?: number;
   /** Between attempts after an error. Default 0.3 to 30 s. */
   backoff?: Backoff;
+  /** Most bytes of data in a batch; an event alone may have more. Default 8 MiB. */
+  batchBytes?: number;
   /** For tests: mixes the partitions of each batch by this seed. */
   shuffleSeed?: number;
 }
@@ -58,14 +61,14 @@ const createTopic = { name: "eventlog_create_topic", text: `SELECT eventlog.crea
 const rewind = { name: "eventlog_rewind", text: `SELECT eventlog.rewind($1, $2)` };
 const lag = {
   name: "eventlog_lag",
-  text: `SELECT h.topic, h.partition, coalesce(p.committed, 0) AS committed, h.next AS "end"
+  text: `SELECT h.topic, h.partition, coalesce(p.committed, h.first) AS committed, h.next AS "end"
          FROM eventlog.heads h
          LEFT JOIN eventlog.positions p ON p.group_name = $1 AND p.topic = h.topic AND p.partition = h.partition
          WHERE h.topic = ANY($2) ORDER BY h.topic, h.partition`,
 };
 const partitionsOf = {
   name: "eventlog_partitions",
-  text: `SELECT partition FROM eventlog.heads WHERE topic = $1 ORDER BY partition`,
+  text: `SELECT partition, first FROM eventlog.heads WHERE topic = $1 ORDER BY partition`,
 };
 const pageRows = 500;
 const page = {
@@ -81,6 +84,8 @@ export function postgresEventLog(options: PostgresEventLogOptions): EventLog {
   const pollMs = options.pollMs ?? 1_000;
   const backoff = options.backoff ?? { firstMs: 300, mostMs: 30_000 };
   const running = new Set<Consumer | Tail>();
+  /** What stops the removal of old events, by topic. */
+  const retentions = new Map<string, () => void>();
   /** Topics whose announcement is on its way; true where there is more to announce behind it. */
   const announcing = new Map<string, boolean>();
 
@@ -99,6 +104,11 @@ export function postgresEventLog(options: PostgresEventLogOptions): EventLog {
     }
   }
 
+  function keepFor(topic: string, retentionMs: number): void {
+    retentions.get(topic)?.();
+    retentions.set(topic, keepTrimmed(control, { topic, retentionMs, log }));
+  }
+
   function track<Part extends Consumer | Tail>(part: Part): Part {
     running.add(part);
     return {
@@ -112,7 +122,10 @@ export function postgresEventLog(options: PostgresEventLogOptions): EventLog {
 
   return {
     async ensureTopics(topics) {
-      for (const { topic, partitions } of topics) await control.query(createTopic, [topic, partitions]);
+      for (const { topic, partitions, retentionMs } of topics) {
+        await control.query(createTopic, [topic, partitions]);
+        if (retentionMs !== undefined) keepFor(topic, retentionMs);
+      }
     },
     async append(topic, events) {
       if (events.length === 0) return;
@@ -120,17 +133,19 @@ export function postgresEventLog(options: PostgresEventLogOptions): EventLog {
       await pool.query({ ...append, values: [topic, JSON.stringify(events)] });
       void announce(topic);
     },
-    async relay({ topic, floor, limit }) {
+    async relay({ topic, floor, limit, onAppended }) {
       const { rows } = await pool.query<{ moved: number; last_id: unknown }>({
         ...relay,
         values: [topic, floor, limit],
       });
       const moved = rows[0]?.moved ?? 0;
+      if (moved > 0) await onAppended?.();
       if (moved > 0) void announce(topic);
       return { moved, lastId: Number(rows[0]?.last_id ?? 0) };
     },
     async consume(subscription) {
-      const settings = { leaseMs: options.leaseMs ?? 10_000, pollMs, backoff, shuffleSeed: options.shuffleSeed };
+      const { leaseMs = 10_000, batchBytes = 8 * 1024 * 1024, shuffleSeed } = options;
+      const settings = { leaseMs, pollMs, backoff, batchBytes, shuffleSeed };
       return track(joinGroup(control, subscription, settings));
     },
     async tail(subscription) {
@@ -140,8 +155,10 @@ export function postgresEventLog(options: PostgresEventLogOptions): EventLog {
       await control.query(rewind, [group, topics]);
     },
     async *read(topic, from) {
-      for (const { partition } of await control.query<{ partition: number }>(partitionsOf, [topic])) {
-        for (let next = from?.get(partition) ?? 0; ;) {
+      for (const { partition, first } of await control.query<{ partition: number; first: number }>(partitionsOf, [
+        topic,
+      ])) {
+        for (let next = from?.get(partition) ?? first; ;) {
           const rows = await control.query<EventRow>(page, [topic, partition, next]);
           yield* rows.map(toEvent);
           if (rows.length < pageRows) break;
@@ -151,6 +168,7 @@ export function postgresEventLog(options: PostgresEventLogOptions): EventLog {
     },
     lag: (group, topics) => control.query<PartitionLag>(lag, [group, topics]),
     async close() {
+      for (const stop of retentions.values()) stop();
       await Promise.all([...running].map((part) => part.stop()));
       await control.close();
     },

@@ -1,15 +1,17 @@
 import { randomUUID } from "node:crypto";
+import { OffsetOutOfRange, maxEventBytes } from "../eventlog.ts";
 import type { Consumer, Subscription } from "../eventlog.ts";
+import { beginToRead } from "./beginning.ts";
 import type { Control } from "./control.ts";
 import { eventColumns, groupChannel, toEvent, topicChannel } from "./records.ts";
 import type { EventRow } from "./records.ts";
 import { interleave, seededRandom } from "./shuffle.ts";
-import { backoffMs, createSleeper, reconnectMs } from "./waiting.ts";
-import type { Backoff } from "./waiting.ts";
+import { backoffMs, createSleeper, reconnectMs } from "../backoff.ts";
+import type { Backoff } from "../backoff.ts";
 
 const poll = {
   name: "eventlog_poll",
-  text: `SELECT ${eventColumns}, e.epoch FROM eventlog.poll($1, $2, $3, $4, $5 * interval '1 ms', $6) e`,
+  text: `SELECT ${eventColumns}, e.epoch, e.bytes FROM eventlog.poll($1, $2, $3, $4, $5, $6 * interval '1 ms', $7) e`,
 };
 const commit = { name: "eventlog_commit", text: `SELECT eventlog.commit($1, $2, $3, $4, $5, $6) AS partitions` };
 const balance = { name: "eventlog_balance", text: `SELECT eventlog.balance($1, $2, $3, $4 * interval '1 ms')` };
@@ -22,6 +24,8 @@ export interface MemberSettings {
   /** How often to look for events without having been told of any. */
   pollMs: number;
   backoff: Backoff;
+  /** Most bytes of data in a batch; an event alone may have more. */
+  batchBytes: number;
   /** Mixes partitions by this seed. */
   shuffleSeed: number | undefined;
 }
@@ -32,7 +36,8 @@ export interface MemberSettings {
  */
 const restAtMostMs = 20;
 
-type Delivery = EventRow & { epoch: number };
+/** `bytes`: the data of the batch so far. */
+type Delivery = EventRow & { epoch: number; bytes: number };
 
 /**
  * A member of a consumer group. One loop: poll, handle, commit. Partitions come and go inside of poll, which is only
@@ -60,7 +65,7 @@ export function joinGroup(control: Control, subscription: Subscription, settings
   });
 
   function nextBatch(): Promise<Delivery[]> {
-    const parameters = [group, member, topics, mostEvents, leaseMs, rebalance];
+    const parameters = [group, member, topics, mostEvents, settings.batchBytes, leaseMs, rebalance];
     events = rebalance = false;
     return control.query<Delivery>(poll, parameters);
   }
@@ -127,15 +132,22 @@ export function joinGroup(control: Control, subscription: Subscription, settings
         [batch] = await Promise.all([nextBatch(), committed]);
         outages = 0;
         progressMs = performance.now();
+        // A row without an event is a partition that has just been assigned.
+        if (batch.some(({ id }) => id === null)) {
+          await beginToRead(control, member, subscription);
+          batch = [];
+          events = true;
+        }
       } catch (error) {
         committed = Promise.resolve();
         rebalance = more = true;
         onError(error);
+        if (error instanceof OffsetOutOfRange) break;
         await backOff(reconnectMs(settings.backoff, ++outages));
         continue;
       }
       committed = Promise.resolve();
-      more = isFull(batch, mostEvents);
+      more = isFull(batch, mostEvents) || (batch.at(-1)?.bytes ?? 0) > settings.batchBytes - maxEventBytes;
       if (stopped || batch.length === 0) continue;
       batchedMs = performance.now();
       try {

@@ -12,6 +12,8 @@ CREATE TABLE IF NOT EXISTS eventlog.heads (
   next      bigint NOT NULL DEFAULT 0, -- offset of the next event
   PRIMARY KEY (topic, partition)
 ) WITH (fillfactor = 20);
+-- Offset of the oldest event that is kept.
+ALTER TABLE eventlog.heads ADD COLUMN IF NOT EXISTS first bigint NOT NULL DEFAULT 0;
 
 CREATE TABLE IF NOT EXISTS eventlog.events (
   topic       text NOT NULL,
@@ -50,11 +52,14 @@ CREATE TABLE IF NOT EXISTS eventlog.positions (
   PRIMARY KEY (group_name, topic, partition),
   FOREIGN KEY (topic, partition) REFERENCES eventlog.heads
 ) WITH (fillfactor = 20);
+-- The epoch whose reader has said where it begins.
+ALTER TABLE eventlog.positions ADD COLUMN IF NOT EXISTS begun bigint NOT NULL DEFAULT -1;
 
 DO $$ BEGIN
   IF to_regtype('eventlog.event') IS NULL THEN
     CREATE TYPE eventlog.event AS (
       id uuid, type text, key text, subject text, sequence int, time timestamptz, traceparent text, republished boolean, data json);
+    -- What poll returned before it knew of bytes. An earlier version that is put back looks for it.
     CREATE TYPE eventlog.delivery AS (
       topic text, partition int, epoch bigint, "offset" bigint,
       id uuid, type text, key text, subject text, sequence int, time timestamptz, traceparent text, republished boolean, data json);
@@ -176,8 +181,8 @@ BEGIN
       AND NOT EXISTS (SELECT FROM eventlog.members m WHERE m.group_name = of_group AND m.member = p.member);
   news := news OR FOUND;
 
-  INSERT INTO eventlog.positions (group_name, topic, partition)
-    SELECT of_group, h.topic, h.partition FROM eventlog.heads h
+  INSERT INTO eventlog.positions (group_name, topic, partition, committed)
+    SELECT of_group, h.topic, h.partition, h.first FROM eventlog.heads h
     WHERE h.topic = ANY (my_topics)
       AND NOT EXISTS (SELECT FROM eventlog.positions p
                       WHERE p.group_name = of_group AND p.topic = h.topic AND p.partition = h.partition);
@@ -217,11 +222,17 @@ BEGIN
   RETURN FOUND;
 END $$;
 
--- The next events of the member's partitions, one of each partition in turn. Balances first where it is asked to, and
--- where a third of the lease has passed.
-CREATE OR REPLACE FUNCTION eventlog.poll(of_group text, me uuid, my_topics text[], most int, lease interval, rebalance boolean)
-RETURNS SETOF eventlog.delivery
+-- The next events of the member's partitions, one of each partition in turn, of at most so many bytes of data together;
+-- `bytes` is the sum so far. Balances first where it is asked to, and where a third of the lease has passed. Partitions
+-- that the member must begin to read come alone, each as a row without an event: see start_at.
+CREATE OR REPLACE FUNCTION eventlog.poll(
+  of_group text, me uuid, my_topics text[], most int, most_bytes bigint, lease interval, rebalance boolean
+) RETURNS TABLE (
+  topic text, partition int, epoch bigint, "offset" bigint, id uuid, type text, key text, subject text, sequence int,
+  "time" timestamptz, traceparent text, republished boolean, data json, bytes bigint
+)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
 BEGIN
   PERFORM eventlog.check_group(of_group);
   IF rebalance OR NOT EXISTS (SELECT FROM eventlog.members WHERE group_name = of_group AND member = me
@@ -229,20 +240,44 @@ BEGIN
     PERFORM eventlog.balance(of_group, me, my_topics, lease);
   END IF;
   RETURN QUERY
+    SELECT p.topic, p.partition, p.epoch, p.committed, NULL::uuid, NULL::text, NULL::text, NULL::text, NULL::int,
+           NULL::timestamptz, NULL::text, NULL::boolean, NULL::json, NULL::bigint
+    FROM eventlog.positions p JOIN eventlog.heads h USING (topic, partition)
+    WHERE p.group_name = of_group AND p.member = me AND (p.begun <> p.epoch OR p.committed < h.first);
+  IF FOUND THEN
+    RETURN;
+  END IF;
+  RETURN QUERY
     WITH behind AS MATERIALIZED (
       SELECT p.topic, p.partition, p.epoch, p.committed
       FROM eventlog.positions p JOIN eventlog.heads h USING (topic, partition)
       WHERE p.group_name = of_group AND p.member = me AND h.next > p.committed
+    ), found AS (
+      SELECT b.epoch, e.*,
+             row_number() OVER turns AS nth, sum(octet_length(e.data::text)) OVER turns AS bytes
+      FROM behind b CROSS JOIN LATERAL (
+        SELECT * FROM eventlog.events e
+        WHERE e.topic = b.topic AND e.partition = b.partition AND e."offset" >= b.committed
+        ORDER BY e."offset" LIMIT 1 + (most - 1) / (SELECT count(*) FROM behind)
+      ) e
+      WINDOW turns AS (ORDER BY e."offset" - b.committed, b.topic, b.partition)
     )
-    SELECT b.topic, b.partition, b.epoch, e."offset",
-           e.id, e.type, e.key, e.subject, e.sequence, e.time, e.traceparent, e.republished, e.data
-    FROM behind b CROSS JOIN LATERAL (
-      SELECT * FROM eventlog.events e
-      WHERE e.topic = b.topic AND e.partition = b.partition AND e."offset" >= b.committed
-      ORDER BY e."offset" LIMIT 1 + (most - 1) / (SELECT count(*) FROM behind)
-    ) e
-    ORDER BY e."offset" - b.committed, b.topic, b.partition
-    LIMIT most;
+    SELECT f.topic, f.partition, f.epoch, f."offset",
+           f.id, f.type, f.key, f.subject, f.sequence, f.time, f.traceparent, f.republished, f.data, f.bytes
+    FROM found f WHERE f.nth = 1 OR f.bytes <= most_bytes
+    ORDER BY f.nth LIMIT most;
+END $$;
+
+-- Says where a member begins to read partitions that it was given.
+CREATE OR REPLACE FUNCTION eventlog.start_at(of_group text, me uuid, topics text[], partitions int[], epochs bigint[], offsets bigint[])
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM eventlog.check_group(of_group);
+  PERFORM pg_advisory_xact_lock_shared(hashtext('eventlog.group'), hashtext(of_group));
+  UPDATE eventlog.positions p SET committed = s.next, begun = s.epoch
+    FROM unnest(topics, partitions, epochs, offsets) AS s(topic, partition, epoch, next)
+    WHERE p.group_name = of_group AND p.topic = s.topic AND p.partition = s.partition AND p.member = me AND p.epoch = s.epoch;
 END $$;
 
 -- Sets the offsets of the next events to handle; returns for how many partitions. Those that the member no longer reads
@@ -282,6 +317,34 @@ BEGIN
     RAISE EXCEPTION 'the group % has members: stop them before its offsets are set back', of_group
       USING ERRCODE = 'object_in_use';
   END IF;
-  UPDATE eventlog.positions SET committed = 0, member = NULL, epoch = epoch + 1
-    WHERE group_name = of_group AND topic = ANY (of_topics);
+  UPDATE eventlog.positions p SET committed = h.first, member = NULL, epoch = p.epoch + 1
+    FROM eventlog.heads h
+    WHERE p.group_name = of_group AND p.topic = ANY (of_topics) AND h.topic = p.topic AND h.partition = p.partition;
+END $$;
+
+-- Removes the events of a topic that are older than they are kept, the oldest first, at most so many of each partition;
+-- returns how many. To be called again until there are none. Whoever has not read them yet must find out: see poll.
+CREATE OR REPLACE FUNCTION eventlog.trim(of_topic text, keep interval, most int) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  head record;
+  kept bigint;
+  removed bigint := 0;
+BEGIN
+  PERFORM eventlog.check_publisher(of_topic);
+  FOR head IN SELECT h.partition, h.first FROM eventlog.heads h WHERE h.topic = of_topic ORDER BY h.partition LOOP
+    SELECT max(o."offset") + 1 INTO kept FROM (
+      SELECT e."offset", e.appended_at FROM eventlog.events e
+      WHERE e.topic = of_topic AND e.partition = head.partition AND e."offset" >= head.first
+      ORDER BY e."offset" LIMIT most
+    ) o WHERE o.appended_at < clock_timestamp() - keep;
+    CONTINUE WHEN kept IS NULL;
+    -- Another replica may be at the same.
+    UPDATE eventlog.heads h SET first = kept WHERE h.topic = of_topic AND h.partition = head.partition AND h.first = head.first;
+    CONTINUE WHEN NOT FOUND;
+    DELETE FROM eventlog.events e
+      WHERE e.topic = of_topic AND e.partition = head.partition AND e."offset" >= head.first AND e."offset" < kept;
+    removed := removed + kept - head.first;
+  END LOOP;
+  RETURN removed;
 END $$;

@@ -3,8 +3,8 @@ import type { Logger } from "../logger.ts";
 import type { Control } from "./control.ts";
 import { eventColumns, toEvent, topicChannel } from "./records.ts";
 import type { EventRow } from "./records.ts";
-import { createSleeper, reconnectMs } from "./waiting.ts";
-import type { Backoff } from "./waiting.ts";
+import { createSleeper, reconnectMs } from "../backoff.ts";
+import type { Backoff } from "../backoff.ts";
 
 interface Position {
   topic: string;
