@@ -8,6 +8,7 @@ import { services as subgraphsOfGateway } from "@crowdcrunch/gateway/config";
 import { readConfig } from "@crowdcrunch/kit/config";
 import { openDatabase } from "@crowdcrunch/kit/database";
 import { createTokenVerifier } from "@crowdcrunch/kit/identity";
+import { inertFaults } from "@crowdcrunch/kit/faults";
 import { createLogger } from "@crowdcrunch/kit/logger";
 import { createMetrics } from "@crowdcrunch/kit/metrics";
 import { processVariables, serviceVariables } from "@crowdcrunch/kit/variables";
@@ -128,7 +129,7 @@ async function handledBy(name: string, shop: ShopAddresses): Promise<Set<string>
   const db = openDatabase({ url: shop.databaseUrl(name), applicationName: name, newId: randomUUID, log, metrics });
   const tokens = createTokenVerifier({ jwksFile: env["JWKS_FILE"]!, log });
   const config = readConfig(definition.config, env);
-  const { handlers } = definition.wire({ config, db, log, metrics, newId: randomUUID, tokens });
+  const { handlers } = definition.wire({ config, db, log, metrics, newId: randomUUID, tokens, faults: inertFaults });
   await db.close();
   return new Set((handlers ?? []).flatMap(({ handles }) => handles.map(({ type }) => type)));
 }

@@ -3,6 +3,8 @@ import { createDispatcher } from "./dispatch.ts";
 import type { EventHandler } from "./dispatch.ts";
 import { PermanentError, isTransient, messageOf } from "./errors.ts";
 import type { Consumer, DeliveredEvent, EventLog } from "./eventlog.ts";
+import { inertFaults } from "./faults.ts";
+import type { Faults } from "./faults.ts";
 import {
   dueWaiting,
   lockWaiting,
@@ -41,6 +43,8 @@ export interface ConsumerOptions {
   paceMs?: number;
   /** How long an event may wait before it is parked. Default 600 s. */
   waitAtMostSeconds?: number;
+  /** Faults on purpose; none where not given. */
+  faults?: Faults;
 }
 
 export interface EventConsumer {
@@ -57,7 +61,7 @@ export interface EventConsumer {
  * the events are handled one by one, so that only the guilty event's key is parked.
  */
 export function createConsumer(options: ConsumerOptions): EventConsumer {
-  const { group, handlers, db, eventLog, log } = options;
+  const { group, handlers, db, eventLog, log, faults = inertFaults } = options;
   const waitAtMostSeconds = options.waitAtMostSeconds ?? 600;
   const { topics, concerns, dispatch } = createDispatcher({ group, handlers, metrics: options.metrics });
   const seconds = options.metrics.histogram("crowdcrunch_event_batch_seconds", "Time to handle a batch of events");
@@ -101,6 +105,7 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
       // What has just been told to wait may have been overtaken by a later event of the same batch.
       const later = todo.length > waiting.length ? waiting : [];
       if (stored.length + later.length > 0) await retryWaiting(tx, [...stored, ...later]);
+      if (faults.on) await faults.at("consumer.in-handler", () => typesOf(todo));
     });
   }
 
@@ -144,6 +149,7 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
     } finally {
       done();
     }
+    if (faults.on) await faults.at("consumer.after-commit", () => typesOf(events));
   }
 
   /** Events whose back-off has passed are tried again; those that waited too long are parked. */
@@ -246,4 +252,8 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
 
 function eventOf(row: StoredEvent): DeliveredEvent {
   return row.event;
+}
+
+function typesOf(events: DeliveredEvent[]): string {
+  return [...new Set(events.map((event) => event.type))].join(",");
 }

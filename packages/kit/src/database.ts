@@ -1,8 +1,11 @@
+import type { Socket } from "node:net";
 import { Client, Pool, types } from "pg";
 import type { PoolClient, PoolConfig } from "pg";
 import type { EventToEmit } from "@crowdcrunch/events/contract";
 import type { Budgets } from "./budget.ts";
 import { isUnavailable, retryable } from "./errors.ts";
+import { inertFaults } from "./faults.ts";
+import type { Faults } from "./faults.ts";
 import type { Logger } from "./logger.ts";
 import type { Metrics } from "./metrics.ts";
 import { insertIntoOutbox, outboxEvent } from "./outbox.ts";
@@ -48,6 +51,8 @@ export interface DatabaseOptions {
   budgets?: Budgets | undefined;
   /** How long a caller waits for a free connection before it is told to come back, in ms. Default 2000. */
   queueMs?: number | undefined;
+  /** Faults on purpose; none where not given. */
+  faults?: Faults;
 }
 
 const int8 = 20;
@@ -104,7 +109,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   });
   pool.on("error", (error) => options.log.warn({ error: error.message }, "an idle database connection failed"));
   const listeners: (() => void)[] = [];
-  const { budgets } = options;
+  const { budgets, faults = inertFaults } = options;
 
   async function once<T>(work: (tx: Transaction) => Promise<T>, durable: boolean): Promise<T> {
     const begin = beginOf(durable, budgets?.leftMs());
@@ -116,8 +121,10 @@ export function openDatabase(options: DatabaseOptions): Database {
       // Sent together with the first statement; if it fails, so does everything behind it.
       const begun = client.query(begin);
       begun.catch(() => {});
+      const sent: string[] | undefined = faults.on ? [] : undefined;
+      const passing = () => describe(events, sent);
       const tx: Transaction = {
-        ...queries(client, budgets),
+        ...queries(client, budgets, sent),
         emit: (event) => void events.push(outboxEvent(event)),
         afterCommit: (action) => void actions.push(action),
       };
@@ -126,12 +133,15 @@ export function openDatabase(options: DatabaseOptions): Database {
         await begun;
         const written = events.length > 0 ? insertIntoOutbox(tx, events, options.newId) : Promise.resolve();
         written.catch(() => {});
+        const fault = faults.on ? await faults.at("transaction.before-commit", passing) : undefined;
         const committed = client.query("COMMIT");
         committed.catch(() => {});
+        if (fault?.action === "cut") cutConnection(client);
         await written;
         const { command } = await committed;
         if (command !== "COMMIT")
           throw new Error("the transaction was rolled back because one of its statements failed unseen");
+        if (faults.on) await faults.at("transaction.after-commit", passing);
         const told = events.length > 0 ? [...listeners, ...actions] : actions;
         // What they start outlives the request.
         const tell = () => told.forEach((action) => action());
@@ -176,9 +186,22 @@ function beginOf(durable: boolean, leftMs: number | undefined): string {
   return leftMs === undefined ? settings : `${settings}; SET LOCAL statement_timeout = ${leftMs}`;
 }
 
-function queries(client: Pool | PoolClient, budgets: Budgets | undefined): Queryable {
+/** A transaction as faults are matched: the types of its events, then its statements in brackets. */
+function describe(events: OutboxEvent[], sent: string[] = []): string {
+  const types = new Set(events.map((event) => event.type));
+  return `${[...types].join(",")} (${sent.join(",")})`.trim();
+}
+
+/** Breaks the connection without a farewell; what was written to it is on its way. */
+function cutConnection(client: PoolClient): void {
+  (client as unknown as { connection: { stream: Socket } }).connection.stream.destroy();
+}
+
+/** The names of statements are added to `sent`. */
+function queries(client: Pool | PoolClient, budgets: Budgets | undefined, sent?: string[]): Queryable {
   async function many<Row>(query: Statement<Row>, params: unknown[] = []): Promise<Row[]> {
     budgets?.leftMs();
+    sent?.push(query.name);
     const result = await client.query({ name: query.name, text: query.text, values: params });
     return result.rows as Row[];
   }
@@ -187,6 +210,7 @@ function queries(client: Pool | PoolClient, budgets: Budgets | undefined): Query
     one: async (query, params) => (await many(query, params))[0],
     async run(query, params = []) {
       budgets?.leftMs();
+      sent?.push(query.name);
       return (await client.query({ name: query.name, text: query.text, values: params })).rowCount ?? 0;
     },
   };

@@ -52,13 +52,18 @@ export interface OutboxSource {
   floor: number;
   /** Most rows to move in this call. */
   limit: number;
+  /**
+   * A fault point: called once the log has events of this call and before anything else is done about them, such as
+   * removing them from the outbox where that is a step of its own. Where it rejects, so does the call.
+   */
+  onAppended?: () => Promise<void>;
 }
 
 /** Where a reader's own database stands in a partition. */
 export interface ReaderPosition {
   topic: string;
   partition: number;
-  /** Offset of the first event that it has not handled. */
+  /** Offset of the first event that it has not handled; 0 where it has handled none: it begins with the earliest. */
   next: number;
 }
 
@@ -87,8 +92,8 @@ export interface Subscription {
 }
 
 /**
- * The next events of a group are no longer in the log. The consumer reads nothing more of the topic until somebody decides
- * what takes the place of what is gone: it must never skip in silence.
+ * The next events of a group are no longer in the log. The consumer tells `onError`, leaves its group and reads nothing
+ * more: what takes the place of what is gone is for a person to decide, and skipping it in silence never right.
  */
 export class OffsetOutOfRange extends Error {
   override name = "OffsetOutOfRange";

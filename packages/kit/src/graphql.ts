@@ -13,6 +13,9 @@ import type { ResolverMap } from "./access.ts";
 import { budgetOf } from "./budget.ts";
 import type { Budgets } from "./budget.ts";
 import { CodedError, toGraphQLError } from "./errors.ts";
+import { inertFaults } from "./faults.ts";
+import type { Faults } from "./faults.ts";
+import { requestFaults } from "./graphql-faults.ts";
 import type { TokenVerifier, Viewer } from "./identity.ts";
 import type { Logger } from "./logger.ts";
 import { CurrencyCode, DateTime, MinorUnits } from "./scalars.ts";
@@ -51,6 +54,8 @@ export interface SubgraphOptions {
   log: Logger;
   /** Bounds the work for a request by what its `x-budget-ms` leaves; without it the header is not looked at. */
   budgets?: Budgets;
+  /** Faults on purpose; none where not given. */
+  faults?: Faults;
 }
 
 /** Serves the subgraph at /graphql of the given server, which is closed before this is stopped. */
@@ -76,7 +81,11 @@ export async function serveSubgraph(
       return { ...formatted, message: mapped.message, extensions: { ...formatted.extensions, ...extensions } };
     },
     // Both would look at every field of every answer, for headers and extensions that nobody reads.
-    plugins: [ApolloServerPluginCacheControlDisabled(), ApolloServerPluginInlineTraceDisabled()],
+    plugins: [
+      ApolloServerPluginCacheControlDisabled(),
+      ApolloServerPluginInlineTraceDisabled(),
+      ...requestFaults(options.faults ?? inertFaults),
+    ],
   });
   await server.start();
   const answer = fastifyApolloHandler(server, {

@@ -1,5 +1,7 @@
 import type { Database } from "./database.ts";
 import type { EventLog } from "./eventlog.ts";
+import { inertFaults } from "./faults.ts";
+import type { Faults } from "./faults.ts";
 import type { Logger } from "./logger.ts";
 import type { Metrics } from "./metrics.ts";
 import { statement } from "./statement.ts";
@@ -14,6 +16,12 @@ const leftBelow = statement<{ left: boolean }>(
   `SELECT EXISTS (SELECT FROM outbox WHERE id >= $1 AND id < $2) AS left`,
 );
 
+/** What the next move would take, for those who match faults by it. */
+const pendingTypes = statement<{ types: string | null }>(
+  "outboxPendingTypes",
+  `SELECT string_agg(DISTINCT type, ',') AS types FROM (SELECT type FROM outbox WHERE id >= $1 ORDER BY id LIMIT $2) o`,
+);
+
 const batch = 500;
 const sweepMs = 1_000;
 const restAtMostMs = 20;
@@ -26,6 +34,8 @@ export interface RelayOptions {
   metrics: Metrics;
   /** Least time between two moves, in ms: what is committed meanwhile goes together. Default 0. */
   paceMs?: number;
+  /** Faults on purpose; none where not given. */
+  faults?: Faults;
 }
 
 export interface Relay {
@@ -41,7 +51,7 @@ export interface Relay {
  * left. It never gives up: while the log is away it tries again with 0.3 to 30 s between.
  */
 export function createRelay(options: RelayOptions): Relay {
-  const { topic, db, eventLog, log } = options;
+  const { topic, db, eventLog, log, faults = inertFaults } = options;
   const published = options.metrics.counter(
     "crowdcrunch_outbox_published_total",
     "Events moved from the outbox to the log",
@@ -65,11 +75,19 @@ export function createRelay(options: RelayOptions): Relay {
 
   async function drain(): Promise<void> {
     for (;;) {
-      const { moved, lastId } = await eventLog.relay({ topic, floor, limit: batch });
+      const onAppended = faults.on ? await passBefore() : undefined;
+      const { moved, lastId } = await eventLog.relay({ topic, floor, limit: batch, ...(onAppended && { onAppended }) });
       if (moved > 0) published.inc(moved);
       highest = Math.max(highest, lastId);
       if (moved < batch) return;
     }
+  }
+
+  /** Passes the point before the log is asked, if there is anything to move; the one after it is for the log to pass. */
+  async function passBefore(): Promise<() => Promise<void>> {
+    const types = (await db.one(pendingTypes, [floor, batch]))?.types ?? "";
+    if (types !== "") await faults.at("relay.before-append", types);
+    return async () => void (await faults.at("relay.after-append", types));
   }
 
   async function raiseFloor(): Promise<void> {

@@ -14,6 +14,7 @@ import type { Database } from "./database.ts";
 import { defaultPartitions } from "./eventlog.ts";
 import type { EventLog } from "./eventlog.ts";
 import { postgresEventLog } from "./eventlog-postgres.ts";
+import type { Faults } from "./faults.ts";
 import { serveSubgraph } from "./graphql.ts";
 import { httpSettings } from "./http.ts";
 import { createTokenVerifier } from "./identity.ts";
@@ -43,6 +44,8 @@ export interface ServiceContext<Config> {
   /** A new UUIDv7. */
   newId: () => string;
   tokens: TokenVerifier;
+  /** Faults on purpose, for the points that only the service knows. */
+  faults: Faults;
 }
 
 /** What a service is made of. */
@@ -108,7 +111,14 @@ export async function start<Variables extends TObject>(
   const { processMetrics } = options;
   return startProcess({ name, config, waitingFor: "database", log: options.log, processMetrics }, startParts);
 
-  async function startParts({ log, metrics, signal, onStop, listen }: StartingProcess): Promise<{ url: string }> {
+  async function startParts({
+    log,
+    metrics,
+    faults,
+    signal,
+    onStop,
+    listen,
+  }: StartingProcess): Promise<{ url: string }> {
     const budgets = createBudgets();
     const db = openDatabase({
       url: config.DATABASE_URL,
@@ -119,6 +129,7 @@ export async function start<Variables extends TObject>(
       log,
       metrics,
       budgets,
+      faults,
     });
     onStop(() => db.close());
     await untilAvailable(
@@ -139,9 +150,9 @@ export async function start<Variables extends TObject>(
 
     const tokens = createTokenVerifier({ jwksFile: config.JWKS_FILE, log });
     const paceMs = definition.paceMs ?? shopperPaceMs;
-    const relay = createRelay({ topic: name, db, eventLog, log, metrics, paceMs });
+    const relay = createRelay({ topic: name, db, eventLog, log, metrics, paceMs, faults });
     db.onEmitted(relay.nudge);
-    const parts = definition.wire({ config, db, log, metrics, newId, tokens });
+    const parts = definition.wire({ config, db, log, metrics, newId, tokens, faults });
     const consumer = createConsumer({
       group: name,
       handlers: parts.handlers ?? [],
@@ -151,6 +162,7 @@ export async function start<Variables extends TObject>(
       log,
       metrics,
       paceMs,
+      faults,
     });
     const operations = operationsResolvers(name, { db, consumer, republish: parts.republish });
     const app = fastify({ ...httpSettings, bodyLimit: 256 * 1024 });
@@ -161,6 +173,7 @@ export async function start<Variables extends TObject>(
       tokens,
       log,
       budgets,
+      faults,
     });
     onStop(() => server.stop());
     relay.start();

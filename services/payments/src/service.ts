@@ -36,13 +36,14 @@ export const payments = defineService({
       description: "where shoppers reach the shop; they come back there from their bank",
     }),
   }),
-  wire({ config, db, log, metrics, newId }) {
+  wire({ config, db, log, metrics, newId, faults }) {
     const provider = simulatedProvider({
       url: config.PROVIDER_URL,
       apiKey: config.PROVIDER_API_KEY,
       webhookSecret: config.PROVIDER_WEBHOOK_SECRET,
       timeoutMs: config.PROVIDER_TIMEOUT_MS,
       connections: config.PROVIDER_CONCURRENCY,
+      faults,
     });
     const commands = createCommands({ db, newId, log });
     const returnUrl = `${config.PUBLIC_URL}/orders/`;

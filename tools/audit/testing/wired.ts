@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { readConfig } from "@crowdcrunch/kit/config";
 import type { Database } from "@crowdcrunch/kit/database";
+import { inertFaults } from "@crowdcrunch/kit/faults";
 import { createLogger } from "@crowdcrunch/kit/logger";
 import { createMetrics } from "@crowdcrunch/kit/metrics";
 import type { ServiceDefinition } from "@crowdcrunch/kit/service";
@@ -26,6 +27,7 @@ export async function wiredTypes(service: string, varDir: string): Promise<strin
     metrics: createMetrics({ service, processMetrics: false }),
     newId: () => "",
     tokens: createTokenVerifier({ jwksFile: join(varDir, jwksFile), log }),
+    faults: inertFaults,
   });
   return (parts.handlers ?? []).flatMap(({ handles }) => handles.map(({ type }) => type)).sort();
 }

@@ -1,4 +1,6 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
+import type { Readable } from "node:stream";
+import type { Faults } from "@crowdcrunch/kit/faults";
 import Type from "typebox";
 import { Compile } from "typebox/compile";
 import { Pool } from "undici";
@@ -27,6 +29,8 @@ export interface SimulatedProviderOptions {
   webhookSecret: string;
   timeoutMs: number;
   connections: number;
+  /** Faults on purpose: provider.before-call, provider.during-call, provider.after-call. */
+  faults: Faults;
 }
 
 /** The simulated provider over HTTP: its API and callbacks are in the manner of Stripe's payment intents. */
@@ -36,6 +40,7 @@ export function simulatedProvider(options: SimulatedProviderOptions): PaymentPro
     pipelining: 1,
     keepAliveTimeout: 60_000,
   });
+  const { faults } = options;
   const headers = { authorization: `Bearer ${options.apiKey}`, "content-type": "application/json" };
 
   async function call(
@@ -45,8 +50,10 @@ export function simulatedProvider(options: SimulatedProviderOptions): PaymentPro
     body?: object,
   ): Promise<Report | undefined> {
     const { idempotencyKey, orderId, currency } = request;
+    const passing = () => `${method} ${path} ${idempotencyKey}`;
     const outcome = (known: Outcome): Report => ({ idempotencyKey, orderId, currency, outcome: known });
     try {
+      if (faults.on) await faults.at("provider.before-call", passing);
       const reply = await pool.request({
         method,
         path,
@@ -54,7 +61,9 @@ export function simulatedProvider(options: SimulatedProviderOptions): PaymentPro
         body: body === undefined ? null : JSON.stringify(body),
         signal: AbortSignal.timeout(options.timeoutMs),
       });
+      if (faults.on) await orDestroy(reply.body, faults.at("provider.during-call", passing));
       const content = await reply.body.json();
+      if (faults.on) await faults.at("provider.after-call", passing);
       if (operationValidator.Check(content)) return reportOf(content);
       const { statusCode } = reply;
       if (method === "GET" && statusCode === 404) return undefined;
@@ -111,6 +120,16 @@ export function simulatedProvider(options: SimulatedProviderOptions): PaymentPro
     },
     close: () => pool.close(),
   };
+}
+
+/** An answer that is not read any more must not keep its connection. */
+async function orDestroy(body: Readable, passing: Promise<unknown>): Promise<void> {
+  try {
+    await passing;
+  } catch (error) {
+    body.on("error", () => {}).destroy();
+    throw error;
+  }
 }
 
 function reportOf(operation: OperationBody): Report {

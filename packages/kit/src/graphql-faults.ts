@@ -1,0 +1,28 @@
+import type { ApolloServerPlugin, BaseContext } from "@apollo/server";
+import { Kind } from "graphql";
+import type { OperationDefinitionNode } from "graphql";
+import type { Faults } from "./faults.ts";
+
+/**
+ * Plugins that pass `graphql.request` before an operation is executed; none where faults are off. Operations about
+ * faults pass by it, so that what was set can be cleared.
+ */
+export function requestFaults<Context extends BaseContext>(faults: Faults): ApolloServerPlugin<Context>[] {
+  if (!faults.allowed) return [];
+  const didResolveOperation = async ({ operation }: { operation?: OperationDefinitionNode | undefined }) => {
+    if (faults.on && operation && !rootFields(operation).every((field) => field.endsWith("Faults")))
+      await faults.at("graphql.request", () => describe(operation));
+  };
+  return [{ requestDidStart: () => Promise.resolve({ didResolveOperation }) }];
+}
+
+/** E.g. "mutation PlaceOrder placeOrder". */
+function describe(operation: OperationDefinitionNode): string {
+  return [operation.operation, operation.name?.value, rootFields(operation).join(",")].filter(Boolean).join(" ");
+}
+
+function rootFields(operation: OperationDefinitionNode): string[] {
+  return operation.selectionSet.selections.map((selection) =>
+    selection.kind === Kind.FIELD ? selection.name.value : "…",
+  );
+}
