@@ -45,7 +45,8 @@ const running = { ...waiting, ...planning, statement_timeout: "15s" };
  * affair: each service migrates its own schema. Needs Postgres 15 or later.
  */
 export async function bootstrap(options: BootstrapOptions): Promise<void> {
-  const eventLogSql = await readFile(new URL("eventlog-postgres/schema.sql", import.meta.url), "utf8");
+  const sqlOf = (file: string) => readFile(new URL(`eventlog-postgres/${file}`, import.meta.url), "utf8");
+  const eventLogSql = `${await sqlOf("schema.sql")}\n${await sqlOf("closing.sql")}`;
   await connected(options.adminUrl, async (admin) => {
     // Roles belong to the whole server: a second bootstrap waits, also one for another database. Ends with the session.
     await admin.query("SELECT pg_advisory_lock(hashtext('crowdcrunch.bootstrap'))");
