@@ -1,7 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 import type { Actor } from "@crowdcrunch/events/vocabulary";
-import { createLocalJWKSet, errors, jwtVerify } from "jose";
-import type { JSONWebKeySet } from "jose";
+import { createLocalJWKSet, errors, importJWK, jwtVerify } from "jose";
+import type { JSONWebKeySet, JWK } from "jose";
 import { LRUCache } from "lru-cache";
 import { CodedError, forbidden, notFound, unauthenticated } from "./errors.ts";
 import type { Logger } from "./logger.ts";
@@ -43,7 +43,8 @@ const recheckMs = 1_000;
 export function createTokenVerifier(options: { jwksFile: string; log: Logger }): TokenVerifier {
   const verified = new LRUCache<string, Viewer>({ max: 5_000, ttl: tokenLifetimeSeconds * 1_000 });
   let keys: ReturnType<typeof createLocalJWKSet> | undefined;
-  let modifiedMs = 0;
+  /** What told the file that was read from another one. */
+  let readVersion = "";
   let checkedMs = Number.NEGATIVE_INFINITY;
   let refreshing: Promise<void> = Promise.resolve();
 
@@ -58,10 +59,15 @@ export function createTokenVerifier(options: { jwksFile: string; log: Logger }):
 
   async function readKeys(): Promise<void> {
     try {
-      const { mtimeMs } = await stat(options.jwksFile);
-      if (keys && mtimeMs === modifiedMs) return;
-      keys = createLocalJWKSet(JSON.parse(await readFile(options.jwksFile, "utf8")) as JSONWebKeySet);
-      modifiedMs = mtimeMs;
+      const { mtimeMs, ino, size } = await stat(options.jwksFile);
+      const version = `${mtimeMs} ${ino} ${size}`;
+      if (version === readVersion) return;
+      const set = JSON.parse(await readFile(options.jwksFile, "utf8")) as JSONWebKeySet;
+      const read = createLocalJWKSet(set);
+      const usable = await Promise.all(set.keys.map((key) => isUsable(key)));
+      if (!usable.includes(true)) throw new Error(`it holds no public key for ${tokenAlgorithm}`);
+      keys = read;
+      readVersion = version;
       verified.clear();
     } catch (error) {
       // A missing or half-written file: the keys that were read before stay in force.
@@ -107,6 +113,14 @@ export function createTokenVerifier(options: { jwksFile: string; log: Logger }):
       }
     },
   };
+}
+
+/** False for what is no public key of our algorithm. */
+function isUsable(key: JWK): Promise<boolean> {
+  return importJWK(key, tokenAlgorithm).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** True for people who run the shop. */
