@@ -25,16 +25,22 @@ describe("the event log over Postgres, beyond what every log does", () => {
   test.each([
     ["append to another's topic", "SELECT eventlog.append('payments', NULL)", []],
     ["create another's topic", "SELECT eventlog.create_topic('payments', 2)", []],
-    ["read as another's group", "SELECT eventlog.poll('payments', $1, '{orders}', 1, '1 s', true)", [me]],
+    ["read as another's group", "SELECT eventlog.poll('payments', $1, '{orders}', 1, 1000, '1 s', true)", [me]],
     [
       "read as a group that is only called alike",
-      "SELECT eventlog.poll('orders_too', $1, '{orders}', 1, '1 s', true)",
+      "SELECT eventlog.poll('orders_too', $1, '{orders}', 1, 1000, '1 s', true)",
       [me],
     ],
     ["commit for another's group", "SELECT eventlog.commit('payments.x', $1, '{orders}', '{0}', '{1}', '{5}')", [me]],
     ["balance another's group", "SELECT eventlog.balance('payments', $1, '{orders}', '1 s')", [me]],
     ["keep a lease in another's group", "SELECT eventlog.heartbeat('payments', $1, '1 s')", [me]],
     ["leave another's group", "SELECT eventlog.leave('payments', $1)", [me]],
+    [
+      "say where another's group begins",
+      "SELECT eventlog.start_at('payments.x', $1, '{orders}', '{0}', '{1}', '{5}')",
+      [me],
+    ],
+    ["remove another's events", "SELECT eventlog.trim('payments', '1 s', 1)", []],
     ["rewind another's group", "SELECT eventlog.rewind('payments', '{orders}')", []],
   ])("a service may not %s", async (_, sql, values) => {
     await expect(world.database("orders").query(sql, values)).rejects.toMatchObject({ code: "42501" });

@@ -13,6 +13,7 @@ import type { TcpProxy } from "./tcp-proxy.ts";
 
 export interface PostgresEventLogWorld extends EventLogWorld {
   testDatabase: TestDatabase;
+  asSuperuser<Row = any>(sql: string): Promise<Row[]>;
 }
 
 /** A database with an empty event log, outboxes for these services, and a proxy before each opened log. */
@@ -28,6 +29,15 @@ export async function createPostgresEventLogWorld(
 
   return {
     testDatabase,
+    async asSuperuser(sql) {
+      const client = new Client({ connectionString: testDatabase.adminUrl });
+      await client.connect();
+      try {
+        return (await client.query(sql)).rows;
+      } finally {
+        await client.end();
+      }
+    },
     async open(service) {
       const url = new URL(testDatabase.url(service));
       const proxy = await startTcpProxy({ host: url.hostname, port: Number(url.port) });
