@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import { exportJWK, generateKeyPair } from "jose";
+import { generateSigningKey } from "@crowdcrunch/kit/signing-keys";
 
 export interface Secrets {
   /** Of the Postgres roles, by name; "postgres" is the superuser. */
@@ -50,16 +50,18 @@ export async function ensureSecrets(varDir: string, roles: string[]): Promise<Se
 
 async function ensureSigningKey(varDir: string): Promise<void> {
   if (existsSync(join(varDir, signingKeyFile)) && existsSync(join(varDir, jwksFile))) return;
-  const pair = await generateKeyPair("ES256", { extractable: true });
-  const about = { kid: randomBytes(8).toString("hex"), alg: "ES256", use: "sig" };
-  writePrivate(join(varDir, signingKeyFile), { ...(await exportJWK(pair.privateKey)), ...about });
-  writePrivate(join(varDir, jwksFile), { keys: [{ ...(await exportJWK(pair.publicKey)), ...about }] });
+  const { privateKey, jwks } = await generateSigningKey();
+  writePrivate(join(varDir, signingKeyFile), privateKey);
+  writePrivate(join(varDir, jwksFile), jwks);
 }
 
 function newSecret(): string {
   return randomBytes(24).toString("base64url");
 }
 
-function writePrivate(file: string, content: unknown): void {
-  writeFileSync(file, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600 });
+/** Writes JSON that only its owner can read; whoever reads the file meanwhile gets all of the old or all of the new. */
+export function writePrivate(file: string, content: unknown): void {
+  const unfinished = `${file}.new`;
+  writeFileSync(unfinished, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600 });
+  renameSync(unfinished, file);
 }
