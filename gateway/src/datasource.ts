@@ -1,4 +1,5 @@
 import type { GraphQLDataSource, GraphQLDataSourceProcessOptions } from "@apollo/gateway";
+import type { Faults } from "@crowdcrunch/kit/faults";
 import type { Logger } from "@crowdcrunch/kit/logger";
 import type { Metrics } from "@crowdcrunch/kit/metrics";
 import { GraphQLError } from "graphql";
@@ -17,6 +18,8 @@ export interface SubgraphOptions {
   cookies: boolean;
   log: Logger;
   metrics: Metrics;
+  /** Faults on purpose: gateway.fetch. */
+  faults: Faults;
 }
 
 /**
@@ -24,7 +27,7 @@ export interface SubgraphOptions {
  * has the code SUBGRAPH_UNAVAILABLE or TIMEOUT and says nothing of the inside.
  */
 export function createDataSource(options: SubgraphOptions): GraphQLDataSource<GatewayContext> {
-  const { name, upstream, log } = options;
+  const { name, upstream, log, faults } = options;
   const seconds = options.metrics.histogram("crowdcrunch_gateway_fetch_seconds", "Time to an answer of a subgraph", [
     "subgraph",
     "outcome",
@@ -41,6 +44,7 @@ export function createDataSource(options: SubgraphOptions): GraphQLDataSource<Ga
       const headers = [...context.forwarded, "content-type", "application/json", "x-budget-ms", String(budgetMs)];
       if (options.cookies && context.cookie !== undefined) headers.push("cookie", context.cookie);
       try {
+        if (faults.on) await faults.at("gateway.fetch", name).catch(lose);
         const answer = await upstream.postJson("/graphql", headers, body, budgetMs);
         // A server that is shutting down says so on a connection that was kept.
         if (answer.status === 503 && mayRepeat && attempt === 1) continue;
@@ -74,6 +78,10 @@ export function createDataSource(options: SubgraphOptions): GraphQLDataSource<Ga
       }
     },
   };
+}
+
+function lose(cause: Error): never {
+  throw new UpstreamError("lost", cause);
 }
 
 function parseResult({ status, text }: UpstreamAnswer): Result {

@@ -12,6 +12,7 @@ const ownCodes = new Set([
   "PERSISTED_QUERY_NOT_SUPPORTED",
   "SUBGRAPH_UNAVAILABLE",
   "TIMEOUT",
+  "UNAVAILABLE",
 ]);
 
 /** Codes that say something of the plan and not of the request when a subgraph gives them. */

@@ -2,10 +2,12 @@ import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { readConfig } from "@crowdcrunch/kit/config";
 import { openDatabase } from "@crowdcrunch/kit/database";
+import { forbidden } from "@crowdcrunch/kit/errors";
 import type { EventLog } from "@crowdcrunch/kit/eventlog";
 import { postgresEventLog } from "@crowdcrunch/kit/eventlog-postgres";
+import { serveFaults } from "@crowdcrunch/kit/fault-routes";
 import { httpSettings } from "@crowdcrunch/kit/http";
-import { createTokenVerifier } from "@crowdcrunch/kit/identity";
+import { createTokenVerifier, requireViewer } from "@crowdcrunch/kit/identity";
 import type { Logger } from "@crowdcrunch/kit/logger";
 import { startProcess } from "@crowdcrunch/kit/process";
 import type { RunningProcess, StartingProcess } from "@crowdcrunch/kit/process";
@@ -50,7 +52,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   return startProcess({ name, config, waitingFor: "graph", log: options.log, processMetrics }, startParts);
 
   async function startParts(starting: StartingProcess): Promise<{ url: string }> {
-    const { log, metrics, onStop } = starting;
+    const { log, metrics, faults, onStop } = starting;
     const eventLog = options.eventLog ?? openEventLog(config, starting);
     const denyList = createDenyList({ eventLog, log });
     onStop(() => denyList.stop());
@@ -58,7 +60,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     onStop(() => Promise.all(Object.values(upstreams).map((upstream) => upstream.close())));
     const supergraph =
       options.supergraph ?? (await readFile(new URL("../supergraph.graphql", import.meta.url), "utf8"));
-    const graph = await loadGraph({ supergraph, upstreams, introspection: config.INTROSPECTION, log, metrics });
+    const graph = await loadGraph({ supergraph, upstreams, introspection: config.INTROSPECTION, log, metrics, faults });
     onStop(() => graph.server.stop());
 
     const app = fastify({
@@ -79,6 +81,12 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       budgetMs: config.REQUEST_BUDGET_MS,
       log,
       metrics,
+    });
+    serveFaults(app, {
+      faults,
+      async authorize({ headers }) {
+        if (!requireViewer(await tokens.verify(headers.authorization)).roles.includes("ADMIN")) throw forbidden();
+      },
     });
     await servePassThrough(app, { upstreams, budgetMs: config.REQUEST_BUDGET_MS, log });
     const reading = denyList.start().then(() => true);

@@ -7,6 +7,8 @@ import {
   ApolloServerPluginUsageReportingDisabled,
 } from "@apollo/server/plugin/disabled";
 import { setLibraryVariable } from "@crowdcrunch/kit/config";
+import type { Faults } from "@crowdcrunch/kit/faults";
+import { requestFaults } from "@crowdcrunch/kit/graphql-faults";
 import type { Logger } from "@crowdcrunch/kit/logger";
 import type { Metrics } from "@crowdcrunch/kit/metrics";
 import type { DocumentNode, GraphQLSchema } from "graphql";
@@ -25,6 +27,8 @@ export interface GraphOptions {
   introspection: boolean;
   log: Logger;
   metrics: Metrics;
+  /** Faults on purpose: graphql.request and gateway.fetch. */
+  faults: Faults;
 }
 
 export interface Graph {
@@ -35,7 +39,7 @@ export interface Graph {
 
 /** Loads the composed graph. Asks no subgraph anything, so it does not matter which of them run. */
 export async function loadGraph(options: GraphOptions): Promise<Graph> {
-  const { log, metrics, upstreams } = options;
+  const { log, metrics, upstreams, faults } = options;
   // Else @apollo/gateway sends metrics of its own to its maker.
   setLibraryVariable("APOLLO_TELEMETRY_DISABLED", "true");
   let schema: GraphQLSchema | undefined;
@@ -49,7 +53,7 @@ export async function loadGraph(options: GraphOptions): Promise<Graph> {
     buildService({ name }) {
       const upstream = upstreams[name as ServiceName] as Upstream | undefined;
       if (!upstream) throw new Error(`the graph has a subgraph ${name}, which the gateway does not know`);
-      return createDataSource({ name, upstream, cookies: name === "users", log, metrics });
+      return createDataSource({ name, upstream, cookies: name === "users", log, metrics, faults });
     },
   });
   gateway.onSchemaLoadOrUpdate((loaded) => {
@@ -73,6 +77,7 @@ export async function loadGraph(options: GraphOptions): Promise<Graph> {
       ApolloServerPluginLandingPageDisabled(),
       ApolloServerPluginUsageReportingDisabled(),
       noteOutcome,
+      ...requestFaults<GatewayContext>(faults),
     ],
   });
   await server.start();

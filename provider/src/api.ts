@@ -1,11 +1,16 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Database } from "@crowdcrunch/kit/database";
+import { unauthenticated } from "@crowdcrunch/kit/errors";
+import { serveFaults } from "@crowdcrunch/kit/fault-routes";
+import type { Faults } from "@crowdcrunch/kit/faults";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import Type from "typebox";
 import type { Static, TSchema } from "typebox";
 import { Refusal, newName } from "./book.ts";
 import type { Book } from "./book.ts";
+import { passCallback } from "./callback-faults.ts";
+import type { SendCallback } from "./callbacks.ts";
 import { testCard } from "./cards.ts";
 import { operationBody } from "./operation-body.ts";
 import { insertToken } from "./store.ts";
@@ -36,21 +41,32 @@ export interface ApiOptions {
   apiKey: string;
   publicUrl: () => string;
   latencyMs: number;
+  /** Faults on purpose: those of provider-api. They are set at /faults, with the API key. */
+  faults: Faults;
+  sendCallback: SendCallback;
 }
 
 /** The HTTP API, in the manner of Stripe's payment intents. */
 export function apiRoutes(app: FastifyInstance, options: ApiOptions): void {
-  const { book, db } = options;
+  const { book, db, faults } = options;
   const keyDigest = digest(`Bearer ${options.apiKey}`);
 
+  const hasKey = (request: FastifyRequest) => timingSafeEqual(digest(request.headers.authorization ?? ""), keyDigest);
+
   async function requireKey(request: FastifyRequest): Promise<void> {
-    if (!timingSafeEqual(digest(request.headers.authorization ?? ""), keyDigest))
-      throw new Refusal(401, "UNAUTHENTICATED", "A valid API key is needed.");
+    if (!hasKey(request)) throw new Refusal(401, "UNAUTHENTICATED", "A valid API key is needed.");
   }
 
   async function answer(reply: FastifyReply, operation: OperationRow): Promise<FastifyReply> {
     if (options.latencyMs > 0) await sleep(options.latencyMs);
+    if (faults.on) await passExecuted(reply.request, operation);
     return reply.code(operation.status === "FAILED" ? 402 : 200).send(operationBody(operation, options.publicUrl()));
+  }
+
+  async function passExecuted(request: FastifyRequest, operation: OperationRow): Promise<void> {
+    const detail = () => passing(request, operation.idempotencyKey);
+    if (operation.status !== "ACTION_REQUIRED") await passCallback(faults, operation, detail, options.sendCallback);
+    if ((await faults.at("provider-api.after-execute", detail))?.action === "withhold") await silence(request);
   }
 
   function post<Body extends TSchema>(
@@ -59,9 +75,11 @@ export function apiRoutes(app: FastifyInstance, options: ApiOptions): void {
     handle: (id: string, body: Static<Body>, request: FastifyRequest, reply: FastifyReply) => Promise<unknown>,
   ) {
     const params = path.includes(":id") ? { params: ofAuthorization } : {};
-    app.post(path, { preHandler: requireKey, schema: { body, ...params } }, (request, reply) =>
-      handle((request.params as { id?: string }).id ?? "", request.body as Static<Body>, request, reply),
-    );
+    app.post(path, { preHandler: requireKey, schema: { body, ...params } }, async (request, reply) => {
+      const content = request.body as Static<Body> & { idempotencyKey: string };
+      if (faults.on) await faults.at("provider-api.before-execute", () => passing(request, content.idempotencyKey));
+      return handle((request.params as { id?: string }).id ?? "", content, request, reply);
+    });
   }
 
   post("/v1/authorizations", Authorization, async (_id, body, request, reply) => {
@@ -78,6 +96,12 @@ export function apiRoutes(app: FastifyInstance, options: ApiOptions): void {
   post("/v1/authorizations/:id/refunds", WithAmount, async (id, body, _request, reply) =>
     answer(reply, await book.refund(id, body)),
   );
+
+  serveFaults(app, {
+    faults,
+    authorize: (request) =>
+      hasKey(request) ? Promise.resolve() : Promise.reject(unauthenticated("A valid API key is needed.")),
+  });
 
   app.get("/v1/operations/:idempotencyKey", { preHandler: requireKey }, async (request, reply) => {
     const operation = await book.find((request.params as { idempotencyKey: string }).idempotencyKey);
@@ -104,6 +128,11 @@ export function apiRoutes(app: FastifyInstance, options: ApiOptions): void {
     await db.run(insertToken, [token, card.behaviour, card.brand, card.last4]);
     return reply.code(201).send({ token, brand: card.brand, last4: card.last4 });
   });
+}
+
+/** A request as faults are matched, e.g. "POST /v1/authorizations <key>". */
+function passing(request: FastifyRequest, idempotencyKey: string): string {
+  return `${request.method} ${request.url} ${idempotencyKey}`;
 }
 
 /** Keeps the request open without an answer until the caller gives up. */

@@ -3,8 +3,10 @@ import type { Database } from "@crowdcrunch/kit/database";
 import type { Logger } from "@crowdcrunch/kit/logger";
 import { pollingWorker } from "@crowdcrunch/kit/worker";
 import type { PollingWorker } from "@crowdcrunch/kit/worker";
+import { newName } from "./book.ts";
 import { operationBody } from "./operation-body.ts";
 import * as store from "./store.ts";
+import type { OperationRow } from "./store.ts";
 
 /**
  * The header `provider-signature` of a callback: `t=<seconds since 1970>,v1=<hex>`, an HMAC-SHA256 of `<t>.<body>`. The
@@ -16,6 +18,9 @@ export function signature(secret: string, seconds: number, body: string): string
 
 const batch = 16;
 
+/** Sends one further callback that an operation is settled, once; a forged one bears another key's signature. */
+export type SendCallback = (operation: OperationRow, how?: { forged: boolean }) => Promise<void>;
+
 /** Delivers callbacks from the table until the shop answers 2xx. */
 export function callbackWorker(options: {
   db: Database;
@@ -23,10 +28,13 @@ export function callbackWorker(options: {
   secret: string;
   publicUrl: () => string;
   log: Logger;
-}): PollingWorker {
+}): PollingWorker & { send: SendCallback } {
   const { db, log } = options;
 
-  async function deliver(callback: Awaited<ReturnType<typeof claim>>[number]): Promise<string | undefined> {
+  async function deliver(
+    callback: OperationRow & { callbackId: string; type: string },
+    secret = options.secret,
+  ): Promise<string | undefined> {
     const body = JSON.stringify({
       id: callback.callbackId,
       type: callback.type,
@@ -37,7 +45,7 @@ export function callbackWorker(options: {
         method: "POST",
         headers: {
           "content-type": "application/json",
-          "provider-signature": signature(options.secret, Math.floor(Date.now() / 1_000), body),
+          "provider-signature": signature(secret, Math.floor(Date.now() / 1_000), body),
         },
         body,
         signal: AbortSignal.timeout(5_000),
@@ -55,15 +63,24 @@ export function callbackWorker(options: {
     return db.many(store.claimCallbacks, [batch]);
   }
 
-  return pollingWorker({
+  const worker = pollingWorker({
     name: "callbacks",
     intervalMs: 500,
     log,
     async round() {
       const callbacks = await claim();
-      const delivered = (await Promise.all(callbacks.map(deliver))).filter((id) => id !== undefined);
+      const delivered = (await Promise.all(callbacks.map((callback) => deliver(callback)))).filter(
+        (id) => id !== undefined,
+      );
       if (delivered.length > 0) await db.run(store.markDelivered, [delivered]);
       return callbacks.length === batch;
     },
   });
+  return {
+    ...worker,
+    async send(operation, { forged } = { forged: false }) {
+      const further = { ...operation, callbackId: newName("cb"), type: "operation.settled" };
+      await deliver(further, forged ? newName("forged") : options.secret);
+    },
+  };
 }

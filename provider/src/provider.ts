@@ -67,13 +67,21 @@ export async function startProvider(options: {
   const { processMetrics } = options;
   return startProcess({ name, config, waitingFor: "database", log: options.log, processMetrics }, startParts);
 
-  async function startParts({ log, metrics, signal, onStop, listen }: StartingProcess): Promise<{ url: string }> {
+  async function startParts({
+    log,
+    metrics,
+    faults,
+    signal,
+    onStop,
+    listen,
+  }: StartingProcess): Promise<{ url: string }> {
     const db = openDatabase({
       url: withoutWaitingForDisk(config.DATABASE_URL),
       applicationName: name,
       newId: () => newName("id"),
       log,
       metrics,
+      faults,
     });
     onStop(() => db.close());
     await untilAvailable(
@@ -115,7 +123,12 @@ export async function startProvider(options: {
       latencyMs: config.PROVIDER_LATENCY_MS,
       onCallback: callbacks.nudge,
     });
-    apiRoutes(app, { db, book, apiKey: config.PROVIDER_API_KEY, publicUrl, latencyMs: config.PROVIDER_LATENCY_MS });
+    apiRoutes(app, {
+      ...{ db, book, publicUrl, faults },
+      apiKey: config.PROVIDER_API_KEY,
+      latencyMs: config.PROVIDER_LATENCY_MS,
+      sendCallback: callbacks.send,
+    });
     actionRoutes(app, book);
     const url = await listen(app);
     callbacks.start();

@@ -32,8 +32,9 @@ export interface Faults {
    * place itself can do is what it resolves to. The detail, of what passes, is what `match` looks at.
    */
   at(point: FaultPoint, detail?: string | (() => string)): Promise<OwnFault | undefined>;
+  /** What is set. Throws the problem FaultsOff where FAULT_INJECTION is off. */
   list(): FaultState[];
-  /** Sets these and no others; throws the problem InvalidInput, or FaultsOff where FAULT_INJECTION is off. */
+  /** Sets these and no others. Throws the problem InvalidInput, which names all that is wrong, or FaultsOff. */
   set(settings: FaultInput[]): void;
 }
 
@@ -58,14 +59,16 @@ export const inertFaults: Faults = {
   allowed: false,
   on: false,
   at: () => Promise.resolve(undefined),
-  list: () => [],
-  set() {
-    throw problem(
-      "FaultsOff",
-      "Faults are off in this process. It takes them when it is started with FAULT_INJECTION=true, as `make up FAULTS=1` does.",
-    );
-  },
+  list: refuse,
+  set: refuse,
 };
+
+function refuse(): never {
+  throw problem(
+    "FaultsOff",
+    "Faults are off in this process. It takes them when it is started with FAULT_INJECTION=true, as make up FAULTS=1 does.",
+  );
+}
 
 export interface FaultVariables {
   FAULT_INJECTION: boolean;

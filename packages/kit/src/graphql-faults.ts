@@ -1,6 +1,7 @@
 import type { ApolloServerPlugin, BaseContext } from "@apollo/server";
-import { Kind } from "graphql";
+import { GraphQLError, Kind } from "graphql";
 import type { OperationDefinitionNode } from "graphql";
+import { toGraphQLError } from "./errors.ts";
 import type { Faults } from "./faults.ts";
 
 /**
@@ -11,9 +12,15 @@ export function requestFaults<Context extends BaseContext>(faults: Faults): Apol
   if (!faults.allowed) return [];
   const didResolveOperation = async ({ operation }: { operation?: OperationDefinitionNode | undefined }) => {
     if (faults.on && operation && !rootFields(operation).every((field) => field.endsWith("Faults")))
-      await faults.at("graphql.request", () => describe(operation));
+      await faults.at("graphql.request", () => describe(operation)).catch(refuse);
   };
   return [{ requestDidStart: () => Promise.resolve({ didResolveOperation }) }];
+}
+
+/** As whoever cannot work at all answers: UNAVAILABLE, with the status that HTTP has for it. */
+function refuse(error: unknown): never {
+  const { message, extensions } = toGraphQLError(error, () => {});
+  throw new GraphQLError(message, { extensions: { ...extensions, http: { status: 503 } } });
 }
 
 /** E.g. "mutation PlaceOrder placeOrder". */

@@ -3,6 +3,7 @@ import { statement } from "./database.ts";
 import type { Database, Transaction } from "./database.ts";
 import { invalid } from "./errors.ts";
 import type { RequestContext } from "./graphql.ts";
+import type { FaultInput, Faults } from "./faults.ts";
 import { requireUuid } from "./idempotency.ts";
 import { listIncidents, resolveIncident } from "./incidents.ts";
 import type { ResolverMap } from "./access.ts";
@@ -33,9 +34,9 @@ export function pageSize(first: number | null | undefined): number {
 /** Resolvers of what sdl.ts adds to every service. */
 export function operationsResolvers(
   service: string,
-  parts: { db: Database; consumer: EventConsumer; republish: Republish | undefined },
+  parts: { db: Database; consumer: EventConsumer; faults: Faults; republish: Republish | undefined },
 ): ResolverMap {
-  const { db, consumer, republish } = parts;
+  const { db, consumer, faults, republish } = parts;
   return {
     Query: {
       [`${service}Incidents`]: (_: unknown, args: { first: number; after: string | null; resolvedToo: boolean }) =>
@@ -45,12 +46,17 @@ export function operationsResolvers(
           resolvedToo: args.resolvedToo,
         }),
       [`${service}Parked`]: (_: unknown, args: { first: number }) => db.many(parkedEvents, [pageSize(args.first)]),
+      [`${service}Faults`]: () => faults.list(),
     },
     Mutation: {
       [`${service}ResolveIncident`]: (_: unknown, args: { id: string; resolution: string }, context: RequestContext) =>
         resolveIncident(db, requireUuid(args.id, "id"), requireViewer(context.viewer).sub, args.resolution),
       [`${service}ReplayParked`]: (_: unknown, args: { key: string | null }, context: RequestContext) =>
         consumer.replayParked(args.key ?? null, requireViewer(context.viewer).sub),
+      [`${service}SetFaults`](_: unknown, args: { faults: FaultInput[] }) {
+        faults.set(args.faults);
+        return faults.list();
+      },
       ...(republish ? { [`${service}Republish`]: () => republishAll(db, republish) } : {}),
     },
   };

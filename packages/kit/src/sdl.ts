@@ -20,6 +20,8 @@ extend type Query {
     "Most to list, 1 to 100."
     first: Int! = 50
   ): [ParkedEvent!] @access(roles: [STAFF, ADMIN])
+  "Faults on purpose that are set in the replica of ${service} that answers; only where they are allowed."
+  ${service}Faults: [Fault!] @access(roles: [ADMIN])
 }
 
 extend type Mutation {
@@ -35,6 +37,11 @@ extend type Mutation {
     "Only the events of this key; all where it is not given."
     key: String
   ): ReplayedEvents @access(roles: [STAFF, ADMIN])
+  "Sets faults on purpose in the replica of ${service} that answers, in place of those before; only where they are allowed."
+  ${service}SetFaults(
+    "All that are to be set; none clears them."
+    faults: [FaultInput!]!
+  ): [Fault!] @access(roles: [ADMIN])
 ${
   republishes
     ? `  "Publishes the current state of ${service} again, to fill the read models of others."

@@ -164,7 +164,7 @@ export async function start<Variables extends TObject>(
       paceMs,
       faults,
     });
-    const operations = operationsResolvers(name, { db, consumer, republish: parts.republish });
+    const operations = operationsResolvers(name, { db, consumer, faults, republish: parts.republish });
     const app = fastify({ ...httpSettings, bodyLimit: 256 * 1024 });
     await parts.routes?.(app);
     const server = await serveSubgraph(app, {
