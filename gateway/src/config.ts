@@ -72,6 +72,21 @@ export const gatewayVariables = Type.Object({
     minimum: 20,
     description: "from which mean delay of the event loop on requests are refused before they are read, in ms",
   }),
+  LIVE_STREAMS: Type.Integer({
+    default: 5_000,
+    minimum: 1,
+    description: "how many streams of live updates may be open at a time",
+  }),
+  LIVE_STREAMS_PER_PERSON: Type.Integer({
+    default: 20,
+    minimum: 1,
+    description: "how many of them one person may have open, or one address without a token",
+  }),
+  LIVE_HEARTBEAT_MS: Type.Integer({
+    default: 15_000,
+    minimum: 100,
+    description: "how long a stream may be silent until a comment is sent, so that proxies keep it open, in ms",
+  }),
   REQUEST_BUDGET_MS: Type.Integer({
     default: 10_000,
     minimum: 100,

@@ -20,6 +20,8 @@ interface Revocation {
 
 export interface DenyList {
   denies(viewer: Viewer): boolean;
+  /** Calls it after each revocation that is heard of. */
+  onRevoked(told: () => void): void;
   /** Begins to read along the log; tries again while the log is away. */
   start(): Promise<void>;
   stop(): Promise<void>;
@@ -30,6 +32,7 @@ export function createDenyList(options: { eventLog: EventLog; log: Logger }): De
   const { eventLog, log } = options;
   const sessions = new Map<string, Revocation>();
   const people = new Map<string, Revocation>();
+  const told: (() => void)[] = [];
   let tail: Tail | undefined;
   let stopped = false;
   let starting: Promise<void> = Promise.resolve();
@@ -51,6 +54,7 @@ export function createDenyList(options: { eventLog: EventLog; log: Logger }): De
     const key = revoked.sessionId ?? revoked.userId;
     const issuedBeforeMs = Math.max(Date.parse(revoked.issuedBefore), revocations.get(key)?.issuedBeforeMs ?? 0);
     revocations.set(key, { issuedBeforeMs, heardMs: performance.now() });
+    for (const tell of told) tell();
   }
 
   // A gap may have swallowed a revocation: read the last minutes again, which changes nothing that is known.
@@ -83,6 +87,7 @@ export function createDenyList(options: { eventLog: EventLog; log: Logger }): De
       const revocation = people.get(viewer.sub);
       return revocation !== undefined && Math.floor(viewer.iat * 1_000) <= revocation.issuedBeforeMs;
     },
+    onRevoked: (tell) => void told.push(tell),
     start() {
       starting = starting.then(begin);
       return starting;
