@@ -3,6 +3,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { bootstrap } from "@crowdcrunch/kit/bootstrap";
 import { Client } from "pg";
 import { Problem, main, shopPlace } from "./environment.ts";
+import { checkEventLog } from "./going-over.ts";
+import { rememberKafka } from "./kafka/shop-kafka.ts";
+import type { KafkaChoice } from "./kafka/shop-kafka.ts";
 import { databaseName, provider, services, shopAddresses } from "./processes.ts";
 
 const patienceMs = 60_000;
@@ -47,4 +50,7 @@ await main(async () => {
     gatewayPassword: shop.secrets.passwords["gateway"]!,
     auditorPassword: shop.secrets.passwords["auditor"]!,
   });
+  const kafka = JSON.parse(process.env.SHOP_KAFKA ?? "false") as KafkaChoice;
+  await checkEventLog(shop.databaseUrl("postgres"), kafka);
+  rememberKafka(shop.varDir, kafka);
 });

@@ -152,12 +152,13 @@ export async function stopSupervisor(varDir: string): Promise<string> {
   return `Stopped what an earlier run had left behind: ${orphans.map(({ name }) => name).join(", ")}.`;
 }
 
-/** Stops processes whose supervisor was killed; Postgres last, as the others need it to end well. */
+/** Stops processes whose supervisor was killed; Postgres and Kafka last, as the others need them to end well. */
 export async function stopLeftovers(orphans: ProcessState[]): Promise<void> {
-  const isDatabase = ({ name }: ProcessState) => name === "postgres";
+  const isNeeded = ({ name }: ProcessState) => name === "postgres" || name === "kafka";
   for (const [group, signal] of [
-    [orphans.filter((orphan) => !isDatabase(orphan)), "SIGTERM"],
-    [orphans.filter(isDatabase), "SIGINT"],
+    [orphans.filter((orphan) => !isNeeded(orphan)), "SIGTERM"],
+    // To both it means: at once, and cleanly.
+    [orphans.filter(isNeeded), "SIGINT"],
   ] as const) {
     for (const { pid } of group) process.kill(pid!, signal);
     await untilGone(group.map(({ pid }) => pid!));

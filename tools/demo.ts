@@ -11,6 +11,7 @@ import { seeParcelDelivered, takeBack } from "./demo/staff.ts";
 import { followTimeline } from "./demo/timeline.ts";
 import { money } from "./demo/words.ts";
 import { Problem, main, shopPlace } from "./environment.ts";
+import { chosenKafka } from "./kafka/shop-kafka.ts";
 import { gateway } from "./processes.ts";
 import { ensureShop } from "./shop.ts";
 import type { RunningShop } from "./shop.ts";
@@ -23,7 +24,12 @@ const aside = " ".repeat(14) + "→ ";
 await main(async () => {
   const startedAt = performance.now();
   say("Starting the shop, unless it runs …");
-  const shop = await ensureShop({ ...shopPlace(), env: { fulfillment: { CARRIER_SIMULATOR: "true" } }, say });
+  const shop = await ensureShop({
+    ...shopPlace(),
+    kafka: chosenKafka(),
+    env: { fulfillment: { CARRIER_SIMULATOR: "true" } },
+    say,
+  });
   const took = () => `${((performance.now() - startedAt) / 1000).toFixed(1)} s`;
   say(`The shop is ready, after ${took()}.\n`);
   await buy(shop);

@@ -13,6 +13,7 @@ import { startProvider } from "@crowdcrunch/provider/provider";
 import { untilCatalogueIsKnown } from "./catalogue.ts";
 import { checkNoneRuns, stopLeftovers } from "./control.ts";
 import { main, shopPlace } from "./environment.ts";
+import { checkKafkaStays, chosenKafka } from "./kafka/shop-kafka.ts";
 import { readableLine } from "./log-lines.ts";
 import { commandOf } from "./port-holder.ts";
 import { preparePostgres } from "./postgres.ts";
@@ -75,12 +76,14 @@ await main(async () => {
   const place = shopPlace();
   checkNode();
   checkFolder(place.varDir);
+  const kafka = chosenKafka();
+  checkKafkaStays(place.varDir, kafka);
   await stopLeftovers(checkNoneRuns(place.varDir));
-  const shop = await shopAddresses(place);
+  const shop = await shopAddresses(place, kafka);
   await preparePostgres(place.varDir, shop.secrets.passwords["postgres"]!);
   mkdirSync(join(place.varDir, "log"), { recursive: true });
 
-  const plan = await shopPlan(shop);
+  const plan = await shopPlan(shop, console.log);
   await checkPorts(plan);
   const state: SupervisorState = {
     pid: process.pid,

@@ -1,6 +1,8 @@
 /** The one list of the processes that make a shop, as data. */
 import { join } from "node:path";
 import type { ShopPlace } from "./environment.ts";
+import { eventLogVariables, kafkaProcess, rememberedKafka } from "./kafka/shop-kafka.ts";
+import type { KafkaChoice } from "./kafka/shop-kafka.ts";
 import type { Plan, ProcessPlan } from "./plan.ts";
 import { postgresProcess } from "./postgres.ts";
 import { repositoryRoot } from "./schemas.ts";
@@ -43,6 +45,8 @@ const roles = [
 /** Addresses and secrets of a shop in one place on disk, for whoever starts it or speaks to it. */
 export interface ShopAddresses extends ShopPlace {
   secrets: Secrets;
+  /** The Kafka that its events are in; false where they are in the embedded log. */
+  kafka: KafkaChoice;
   /** Where a process serves, e.g. http://127.0.0.1:4004. */
   url(process: { port: number }): string;
   /** Where a process' /readyz and /metrics are. */
@@ -51,13 +55,17 @@ export interface ShopAddresses extends ShopPlace {
   databaseUrl(role: string, database?: string): string;
 }
 
-/** Finds out a shop's addresses; makes its secrets where they are missing. */
-export async function shopAddresses(place: ShopPlace): Promise<ShopAddresses> {
+/**
+ * Finds out a shop's addresses; makes its secrets where they are missing. `kafka` is for whoever starts it; where not
+ * given, it is what the shop was last started on.
+ */
+export async function shopAddresses(place: ShopPlace, kafka?: KafkaChoice): Promise<ShopAddresses> {
   const secrets = await ensureSecrets(place.varDir, roles);
   const at = (port: number) => `127.0.0.1:${port + place.portOffset}`;
   return {
     ...place,
     secrets,
+    kafka: kafka ?? rememberedKafka(place.varDir) ?? false,
     url: ({ port }) => `http://${at(port)}`,
     metricsUrl: ({ port }) => `http://${at(port + metricsPortDistance)}`,
     databaseUrl: (role, database = databaseName) =>
@@ -75,6 +83,7 @@ export function environmentOf(name: string, shop: ShopAddresses): Record<string,
     DATABASE_URL: shop.databaseUrl(name),
     JWKS_FILE: join(shop.varDir, jwksFile),
     PUBLIC_URL: shop.url(gateway),
+    ...eventLogVariables(shop.kafka, shop),
     SHUTDOWN_GRACE_MS: "5000",
     // Types are stripped once, not at every start: starts are faster and 15 MiB smaller.
     NODE_COMPILE_CACHE: join(shop.varDir, "cache/node"),
@@ -115,8 +124,11 @@ function ownVariables(shop: ShopAddresses): Record<string, Record<string, string
   };
 }
 
-/** What a supervisor does to run a shop: Postgres, its roles and schemas, the services and the provider, the gateway. */
-export async function shopPlan(shop: ShopAddresses): Promise<Plan> {
+/**
+ * What a supervisor does to run a shop: Postgres (and Kafka, where it brings one along), its roles and schemas, the
+ * services and the provider, the gateway.
+ */
+export async function shopPlan(shop: ShopAddresses, say: (sentence: string) => void = () => {}): Promise<Plan> {
   const node = (script: string) => [process.execPath, join(repositoryRoot, script)];
   const planned = ({ name, port }: { name: string; port: number }, script: string): ProcessPlan => ({
     name,
@@ -125,11 +137,20 @@ export async function shopPlan(shop: ShopAddresses): Promise<Plan> {
     port: port + shop.portOffset,
     metricsPort: port + metricsPortDistance + shop.portOffset,
   });
-  const place = { CROWDCRUNCH_VAR: shop.varDir, PORT_OFFSET: String(shop.portOffset) };
+  const place = {
+    CROWDCRUNCH_VAR: shop.varDir,
+    PORT_OFFSET: String(shop.portOffset),
+    SHOP_KAFKA: JSON.stringify(shop.kafka),
+  };
   return {
     varDir: shop.varDir,
     steps: [
-      { start: [await postgresProcess(shop.varDir, postgres.port + shop.portOffset)] },
+      {
+        start: [
+          await postgresProcess(shop.varDir, postgres.port + shop.portOffset),
+          ...(shop.kafka === true ? [await kafkaProcess(shop, say)] : []),
+        ],
+      },
       { task: { name: "bootstrap", command: node("tools/bootstrap.ts"), env: place } },
       {
         start: [

@@ -4,11 +4,13 @@ import { checkNoneRuns, startSupervisor, stopLeftovers, stopSupervisor, untilRea
 import type { Readiness } from "./control.ts";
 import { Problem } from "./environment.ts";
 import type { ShopPlace } from "./environment.ts";
+import { checkKafkaStays, kafka as kafkaBroker } from "./kafka/shop-kafka.ts";
+import type { KafkaChoice } from "./kafka/shop-kafka.ts";
 import { processesOf } from "./plan.ts";
 import type { Order, Plan, ProcessPlan } from "./plan.ts";
 import { preparePostgres } from "./postgres.ts";
 import { checkFolder, checkNode } from "./preflight.ts";
-import { gateway, shopAddresses, shopPlan } from "./processes.ts";
+import { gateway, postgres, shopAddresses, shopPlan } from "./processes.ts";
 import type { ShopAddresses } from "./processes.ts";
 import { isAlive, readState } from "./supervisor-state.ts";
 
@@ -16,8 +18,10 @@ import { isAlive, readState } from "./supervisor-state.ts";
 const patienceMs = 120_000;
 
 export interface ShopOptions extends ShopPlace {
-  /** Only these of the services, provider and gateway; Postgres always. All where not given. */
+  /** Only these of the services, provider and gateway; Postgres, and Kafka where chosen, always. All where not given. */
   processes?: string[];
+  /** What its events are in: a Kafka of its own, one outside, or, where false or not given, the embedded log. */
+  kafka?: KafkaChoice;
   /** Variables for some processes, on top of what they get, by process name. */
   env?: Record<string, Record<string, string>>;
   /** The shop stops when the calling process ends, however it ends. Default true; `make up` says false. */
@@ -56,15 +60,18 @@ export async function startShop(options: ShopOptions): Promise<RunningShop> {
   const say = options.say ?? (() => {});
   checkNode();
   checkFolder(options.varDir);
+  const { kafka = false } = options;
+  checkKafkaStays(options.varDir, kafka);
   const orphans = checkNoneRuns(options.varDir);
   if (orphans.length > 0) {
     say(`Stopping what an earlier run left behind: ${orphans.map(({ name }) => name).join(", ")}.`);
     await stopLeftovers(orphans);
   }
 
-  const addresses = await shopAddresses(options);
-  await preparePostgres(options.varDir, addresses.secrets.passwords["postgres"]!);
-  const plan = narrowed(await shopPlan(addresses), options);
+  const { varDir, portOffset } = options;
+  const addresses = await shopAddresses({ varDir, portOffset }, kafka);
+  await preparePostgres(varDir, addresses.secrets.passwords["postgres"]!);
+  const plan = narrowed(await shopPlan(addresses, say), options);
   const order = await startSupervisor(plan, { lifeline: options.lifeline ?? true });
   const { timeoutMs = patienceMs, progress } = options;
   await untilReady(plan, { timeoutMs, ...(progress ? { progress } : {}) });
@@ -83,7 +90,8 @@ export async function startShop(options: ShopOptions): Promise<RunningShop> {
 export async function ensureShop(options: ShopOptions): Promise<RunningShop> {
   const state = readState(options.varDir);
   if (!state || !isAlive(state)) return startShop({ ...options, lifeline: false });
-  const addresses = await shopAddresses(options);
+  const { varDir, portOffset } = options;
+  const addresses = await shopAddresses({ varDir, portOffset });
   const plan = await shopPlan(addresses);
   await untilReady(plan, { timeoutMs: options.timeoutMs ?? patienceMs });
   return handleOf(addresses, plan, () => {
@@ -120,7 +128,8 @@ function narrowed(plan: Plan, { processes, env = {} }: ShopOptions): Plan {
   const known = processesOf(plan).map(({ name }) => name);
   const unknown = [...(processes ?? []), ...Object.keys(env)].filter((name) => !known.includes(name));
   if (unknown.length > 0) throw new Problem(`No such process: ${unknown.join(", ")}. Known: ${known.join(", ")}.`);
-  const isWanted = (name: string) => !processes || name === "postgres" || processes.includes(name);
+  const isWanted = (name: string) =>
+    !processes || name === postgres.name || name === kafkaBroker.name || processes.includes(name);
   return {
     ...plan,
     steps: plan.steps.map((step) =>

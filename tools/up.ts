@@ -1,6 +1,7 @@
 /** `make up`: starts the shop in the background, waits until it is ready and prints its addresses. */
 import { Problem, main, shopPlace } from "./environment.ts";
 import type { Readiness } from "./control.ts";
+import { chosenKafka, kafka } from "./kafka/shop-kafka.ts";
 import { gateway, postgres, provider, services } from "./processes.ts";
 import { startShop } from "./shop.ts";
 import { isAlive, readState } from "./supervisor-state.ts";
@@ -23,7 +24,7 @@ function progressPrinter(): (readiness: Readiness[]) => void {
 await main(async () => {
   const startedAt = performance.now();
   const place = shopPlace();
-  const options = { ...place, lifeline: false, say: console.log, progress: progressPrinter() };
+  const options = { ...place, kafka: chosenKafka(), lifeline: false, say: console.log, progress: progressPrinter() };
   const shop = await startShop(options).catch((error: unknown) => {
     const state = readState(place.varDir);
     if (error instanceof Problem && state && isAlive(state)) error.message += "\n\nmake status · make logs · make down";
@@ -43,5 +44,7 @@ await main(async () => {
     `127.0.0.1:${postgres.port + shop.portOffset}`,
     `passwords in ${shop.varDir}/secrets/secrets.json`,
   );
+  if (shop.kafka === true) row(kafka.name, `127.0.0.1:${kafka.port + shop.portOffset}`, `data in ${shop.varDir}/kafka`);
+  else if (shop.kafka) row(kafka.name, shop.kafka.brokers.join(), "not of this shop");
   console.log("\nmake status · make logs · make mails · make demo · make down");
 });
