@@ -20,6 +20,8 @@ import { createDenyList } from "./deny-list.ts";
 import { loadGraph } from "./graph.ts";
 import { serveGraph } from "./http.ts";
 import { bodyLimitBytes } from "./limits.ts";
+import { liveFields } from "./live/fields.ts";
+import { createLive } from "./live/live.ts";
 import { servePassThrough } from "./pass-through.ts";
 import { openUpstream } from "./upstream.ts";
 import type { Upstream } from "./upstream.ts";
@@ -72,8 +74,23 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     });
     const tokens = createTokenVerifier({ jwksFile: config.JWKS_FILE, log });
     allowOrigins(app, config.CORS_ORIGINS);
+    const live = createLive({
+      fields: liveFields,
+      graph,
+      eventLog,
+      denyList,
+      limits: {
+        streams: config.LIVE_STREAMS,
+        streamsPerPerson: config.LIVE_STREAMS_PER_PERSON,
+        heartbeatMs: config.LIVE_HEARTBEAT_MS,
+      },
+      budgetMs: config.REQUEST_BUDGET_MS,
+      log,
+      metrics,
+    });
     await serveGraph(app, {
       graph,
+      live,
       tokens,
       denyList,
       admission: createAdmission({ concurrency: config.CONCURRENT_REQUESTS, queueMs: config.QUEUE_MS, metrics }),
@@ -93,7 +110,10 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     if (!(await Promise.race([reading, sleep(revocationsFirstMs, false, { ref: false })]))) {
       log.warn("the event log does not answer; until it does, revoked tokens are let in for their ten minutes");
     }
-    return { url: await starting.listen(app) };
+    const url = await starting.listen(app);
+    // Before the server waits for its connections to end.
+    onStop(() => live.stop());
+    return { url };
   }
 }
 

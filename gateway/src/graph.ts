@@ -11,6 +11,7 @@ import type { Faults } from "@crowdcrunch/kit/faults";
 import { requestFaults } from "@crowdcrunch/kit/graphql-faults";
 import type { Logger } from "@crowdcrunch/kit/logger";
 import type { Metrics } from "@crowdcrunch/kit/metrics";
+import { GraphQLError, OperationTypeNode } from "graphql";
 import type { DocumentNode, GraphQLSchema } from "graphql";
 import { LRUCache } from "lru-cache";
 import type { ServiceName } from "./config.ts";
@@ -77,6 +78,7 @@ export async function loadGraph(options: GraphOptions): Promise<Graph> {
       ApolloServerPluginLandingPageDisabled(),
       ApolloServerPluginUsageReportingDisabled(),
       noteOutcome,
+      refuseSubscription,
       ...requestFaults<GatewayContext>(faults),
     ],
   });
@@ -111,6 +113,20 @@ const noteOutcome: ApolloServerPlugin<GatewayContext> = {
         if (operation) contextValue.outcome.operation = operation.operation;
         const errors = response.body.kind === "single" ? response.body.singleResult.errors : undefined;
         if (errors?.[0]) contextValue.outcome.code = String(errors[0].extensions?.["code"] ?? "UNKNOWN");
+      },
+    };
+  },
+};
+
+/** Subscriptions are streams: what comes here asked for no stream. */
+const refuseSubscription: ApolloServerPlugin<GatewayContext> = {
+  async requestDidStart() {
+    return {
+      async didResolveOperation({ operation }) {
+        if (operation?.operation !== OperationTypeNode.SUBSCRIPTION) return;
+        throw new GraphQLError("A subscription needs the header Accept: text/event-stream.", {
+          extensions: { code: "BAD_REQUEST", http: { status: 406 } },
+        });
       },
     };
   },

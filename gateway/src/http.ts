@@ -13,9 +13,13 @@ import { refusal } from "./errors.ts";
 import { apolloHeaders } from "./graph.ts";
 import type { Graph } from "./graph.ts";
 import { createQueryGuard } from "./limits.ts";
+import type { Live } from "./live/live.ts";
+import { InvalidOperation } from "./live/operation.ts";
+import { completeEvent, nextEvent, streamHeaders } from "./live/stream.ts";
 
 export interface GraphHttpOptions {
   graph: Graph;
+  live: Live;
   tokens: TokenVerifier;
   denyList: DenyList;
   admission: Admission;
@@ -31,7 +35,7 @@ export interface GraphHttpOptions {
  * is planned and run.
  */
 export async function serveGraph(app: FastifyInstance, options: GraphHttpOptions): Promise<void> {
-  const { graph, tokens, denyList, admission } = options;
+  const { graph, live, tokens, denyList, admission } = options;
   const isWithinLimits = createQueryGuard(graph.schema);
   const total = options.metrics.counter("crowdcrunch_gateway_requests_total", "GraphQL requests", [
     "operation",
@@ -74,8 +78,14 @@ export async function serveGraph(app: FastifyInstance, options: GraphHttpOptions
         clientAddress: request.ip,
         traceparent: headers.traceparent,
       });
-      return await run(request, reply, context);
+      const subscription = takesStream(request) ? live.read(query, operationNameOf(request)) : undefined;
+      if (!subscription) return await run(request, reply, context);
+      outcome.operation = "subscription";
+      const { viewer } = context;
+      const caller = { viewer, authorization: headers.authorization, clientAddress: request.ip };
+      return await live.open(subscription, variables ?? {}, caller, reply);
     } catch (error) {
+      if (takesStream(request)) return refuseInStream(reply, context, error);
       return refuse(reply, context, error);
     } finally {
       leave?.();
@@ -86,20 +96,35 @@ export async function serveGraph(app: FastifyInstance, options: GraphHttpOptions
 
   async function run(request: FastifyRequest, reply: FastifyReply, context: GatewayContext): Promise<FastifyReply> {
     const mark = request.url.indexOf("?");
+    const inStream = takesOnlyStream(request);
     const response = await graph.server.executeHTTPGraphQLRequest({
       httpGraphQLRequest: {
         method: request.method,
-        headers: apolloHeaders(request.headers),
+        headers: apolloHeaders(inStream ? { ...request.headers, accept: "application/json" } : request.headers),
         body: request.body,
         search: mark === -1 ? "" : request.url.slice(mark),
       },
       context: () => Promise.resolve(context),
     });
-    reply.code(response.status ?? 200);
     for (const [name, value] of response.headers) reply.header(name, value);
     if (context.setCookies.length > 0) reply.header("set-cookie", context.setCookies);
     if (response.body.kind !== "complete") throw new Error("answers in parts are not supported");
-    return reply.send(response.body.string);
+    return inStream
+      ? sendInStream(reply, response.body.string)
+      : reply.code(response.status ?? 200).send(response.body.string);
+  }
+
+  /** Who asks for a stream is told in it what is wrong with the operation; other refusals keep their status. */
+  function refuseInStream(reply: FastifyReply, context: GatewayContext, error: unknown): FastifyReply {
+    if (error instanceof InvalidOperation) {
+      context.outcome.code = String(error.errors[0]?.extensions["code"]);
+      return sendInStream(reply, JSON.stringify({ errors: error.errors }));
+    }
+    if (error instanceof CodedError && statusOf(error.code) === 400) {
+      context.outcome.code = error.code;
+      return sendInStream(reply, JSON.stringify(refusal(error.code, error.message, error.retryAfterMs)));
+    }
+    return refuse(reply, context, error);
   }
 
   function refuse(reply: FastifyReply, context: GatewayContext, error: unknown): FastifyReply {
@@ -160,6 +185,26 @@ function queryOf(request: FastifyRequest): [query: string, variables: Record<str
   ];
 }
 
+function operationNameOf(request: FastifyRequest): string | undefined {
+  const source = (request.method === "GET" ? request.query : request.body) as { operationName?: unknown } | undefined;
+  return typeof source?.operationName === "string" ? source.operationName : undefined;
+}
+
+/** Whether the client takes its answer as a stream of events. */
+function takesStream({ headers }: FastifyRequest): boolean {
+  return headers.accept?.includes("text/event-stream") ?? false;
+}
+
+/** Whether the client takes it in no other way: also what is no subscription then comes as events. */
+function takesOnlyStream(request: FastifyRequest): boolean {
+  return takesStream(request) && !/json|\*\/\*/.test(request.headers.accept ?? "");
+}
+
+/** The whole answer as a stream of one result. */
+function sendInStream(reply: FastifyReply, result: string): FastifyReply {
+  return reply.headers(streamHeaders).send(nextEvent(result.trimEnd()) + completeEvent);
+}
+
 function parseVariables(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -176,6 +221,7 @@ function answerRefusal(reply: FastifyReply, { code, message, retryAfterMs }: Cod
 
 function statusOf(code: string): number {
   if (code === "UNAUTHENTICATED") return 401;
+  if (code === "TOO_MANY_STREAMS") return 429;
   return code === "UNAVAILABLE" || code === "OVERLOADED" ? 503 : 400;
 }
 
