@@ -29,8 +29,8 @@ export const guards: Guard[] = [
     name: "inbox-in-the-transaction",
     without: "an event whose handler failed is taken for handled",
     file: "packages/kit/src/consumer.ts",
-    find: "const state = await tx.one(receive, [events.map((event) => event.id), keys]);",
-    replace: "const state = await db.one(receive, [events.map((event) => event.id), keys]);",
+    find: "return tx.one(receive, [",
+    replace: "return db.one(receive, [",
     tests: ["packages/kit/src/consumer.test.ts"],
   },
   {

@@ -1,24 +1,19 @@
+import { createBlame } from "./blame.ts";
 import type { Database, Transaction } from "./database.ts";
 import { createDispatcher } from "./dispatch.ts";
 import type { EventHandler } from "./dispatch.ts";
-import { PermanentError, isTransient, messageOf } from "./errors.ts";
-import type { Consumer, DeliveredEvent, EventLog } from "./eventlog.ts";
+import { isStatementTimeout, isTransient, messageOf } from "./errors.ts";
+import { OffsetOutOfRange } from "./eventlog.ts";
+import type { Consumer, DeliveredEvent, EventLog, ReaderPosition } from "./eventlog.ts";
 import { inertFaults } from "./faults.ts";
 import type { Faults } from "./faults.ts";
-import {
-  dueWaiting,
-  lockWaiting,
-  lockWaitingById,
-  maintainInbox,
-  putWaiting,
-  receive,
-  removeWaiting,
-} from "./inbox.ts";
-import type { StoredEvent } from "./inbox.ts";
+import { maintainInbox, receive } from "./inbox.ts";
 import type { Logger } from "./logger.ts";
 import type { Metrics } from "./metrics.ts";
 import { createParking } from "./parking.ts";
 import type { Parking } from "./parking.ts";
+import { createPositions } from "./positions.ts";
+import { createWaitingRoom } from "./waiting.ts";
 
 export { onEvents } from "./dispatch.ts";
 export type { EventHandler, Waiting } from "./dispatch.ts";
@@ -51,7 +46,10 @@ export interface EventConsumer {
   start(): Promise<void>;
   stop(): Promise<void>;
   topics: string[];
+  /** When events were last asked for or dealt with, in ms of performance.now(). */
   lastProgressMs(): number;
+  /** True once it reads nothing more until a person has decided how it goes on. */
+  hasGivenUp(): boolean;
   /** Handles parked events again: those of one key, or all. */
   replayParked: Parking["replay"];
 }
@@ -62,26 +60,35 @@ export interface EventConsumer {
  */
 export function createConsumer(options: ConsumerOptions): EventConsumer {
   const { group, handlers, db, eventLog, log, faults = inertFaults } = options;
-  const waitAtMostSeconds = options.waitAtMostSeconds ?? 600;
   const { topics, concerns, dispatch } = createDispatcher({ group, handlers, metrics: options.metrics });
   const seconds = options.metrics.histogram("crowdcrunch_event_batch_seconds", "Time to handle a batch of events");
-  const parking = createParking({ ...options, handle: async (tx, event) => store(tx, await dispatch(tx, [event])) });
+  const rewinds = options.metrics.counter(
+    "crowdcrunch_consumer_rewinds_total",
+    "Partitions read again because the database stood before what its group had committed",
+    ["topic"],
+  );
+  const blame = createBlame();
+  const positions = createPositions({ db, log: eventLog.name });
+  const parking = createParking({
+    ...options,
+    handle: async (tx, event) => waitingRoom.store(tx, await dispatch(tx, [event])),
+  });
+  const waitingRoom = createWaitingRoom({
+    ...{ db, parking, blame, dispatch },
+    waitAtMostSeconds: options.waitAtMostSeconds ?? 600,
+    onStored: () => scheduleSweep(retryMs),
+  });
 
-  async function store(tx: Transaction, waiting: DeliveredEvent[]): Promise<void> {
-    if (waiting.length === 0) return;
-    await tx.run(putWaiting, [
-      waiting.map((event) => event.id),
-      waiting.map((event) => event.key),
-      waiting.map((event) => JSON.stringify(event)),
-    ]);
-    tx.afterCommit(() => scheduleSweep(retryMs));
+  /** Records in the inbox which of the events are new, and that the database stands behind `passed`. */
+  function receiveIn(tx: Transaction, events: DeliveredEvent[], passed: DeliveredEvent[]) {
+    const keys = [...new Set(events.map((event) => event.key))];
+    return tx.one(receive, [...positions.behind(tx, passed), events.map((event) => event.id), keys]);
   }
 
   /** Handles what is new of a batch, then what waited on the same keys, for as long as that gets anything further. */
-  async function handleInOneTransaction(events: DeliveredEvent[]): Promise<void> {
+  async function handleInOneTransaction(events: DeliveredEvent[], passed: DeliveredEvent[]): Promise<void> {
     await db.transaction(async (tx) => {
-      const keys = [...new Set(events.map((event) => event.key))];
-      const state = await tx.one(receive, [events.map((event) => event.id), keys]);
+      const state = await receiveIn(tx, events, passed);
       if (!state) return;
       const fresh = new Set(state.fresh);
       const parkedBehind = state.parked_keys.length > 0 ? await parking.hold(tx, state.parked_keys) : new Set<string>();
@@ -96,34 +103,17 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
       if (park.length > 0) await parking.parkBehind(tx, park);
       if (todo.length === 0) return;
       const waiting = await dispatch(tx, todo);
-      await store(tx, waiting);
-      const candidates = state.waiting
-        .filter(({ event }) => !parkedBehind.has(event.key))
-        .map(({ event_id }) => event_id);
-      // Locked, because the sweep may be trying them at this moment; what it has finished is no longer there.
-      const stored = candidates.length === 0 ? [] : (await tx.many(lockWaitingById, [candidates])).map(eventOf);
+      await waitingRoom.store(tx, waiting);
+      const stored = state.waiting.filter(({ event }) => !parkedBehind.has(event.key)).map(({ event_id }) => event_id);
       // What has just been told to wait may have been overtaken by a later event of the same batch.
-      const later = todo.length > waiting.length ? waiting : [];
-      if (stored.length + later.length > 0) await retryWaiting(tx, [...stored, ...later]);
+      await waitingRoom.retry(tx, stored, todo.length > waiting.length ? waiting : []);
       if (faults.on) await faults.at("consumer.in-handler", () => typesOf(todo));
     });
   }
 
-  /** Tries waiting events again until a round gets none of them further. Resolves to those that must still wait. */
-  async function retryWaiting(tx: Transaction, events: DeliveredEvent[]): Promise<DeliveredEvent[]> {
-    let remaining = events;
-    for (;;) {
-      const still = await dispatch(tx, remaining);
-      const done = remaining.filter((event) => !still.includes(event));
-      if (done.length > 0) await tx.run(removeWaiting, [done.map((event) => event.id)]);
-      if (still.length === 0 || done.length === 0) return still;
-      remaining = still;
-    }
-  }
-
   async function parkNew(event: DeliveredEvent, error: unknown): Promise<void> {
     await db.transaction(async (tx) => {
-      const state = await tx.one(receive, [[event.id], [event.key]]);
+      const state = await receiveIn(tx, [event], [event]);
       // Where it is not new, another member of the group has handled it meanwhile.
       if (state?.fresh.includes(event.id)) await parking.park(tx, event, error);
     });
@@ -131,71 +121,37 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
 
   async function handleBatch(batch: DeliveredEvent[]): Promise<void> {
     const events = batch.filter(concerns);
-    if (events.length === 0) return;
+    if (events.length === 0) return positions.skip(batch);
     const done = seconds.startTimer();
     try {
-      await handleInOneTransaction(events);
+      await handleInOneTransaction(events, batch);
     } catch (error) {
-      if (isTransient(error)) throw error;
+      if (isTransient(error) && !isStatementTimeout(error)) throw error;
       log.warn({ events: events.length, error: messageOf(error) }, "a batch failed; its events are handled one by one");
-      for (const event of events) {
-        try {
-          await handleInOneTransaction([event]);
-        } catch (cause) {
-          if (isTransient(cause)) throw cause;
-          await parkNew(event, cause);
-        }
-      }
+      await handleOneByOne(events);
+      positions.skip(batch);
     } finally {
       done();
     }
     if (faults.on) await faults.at("consumer.after-commit", () => typesOf(events));
   }
 
-  /** Events whose back-off has passed are tried again; those that waited too long are parked. */
-  async function sweepWaiting(): Promise<void> {
-    for (const { key } of await db.many(dueWaiting)) {
-      if (stopped) return;
+  async function handleOneByOne(events: DeliveredEvent[]): Promise<void> {
+    for (const event of events) {
       try {
-        await tryWaiting(key, null);
+        await handleInOneTransaction([event], [event]);
       } catch (error) {
-        if (isTransient(error)) throw error;
-        await tryOneByOne(key);
+        if (!blame.fallsOn(event, error)) throw error;
+        await parkNew(event, error);
       }
+      blame.clear(event);
+      progressMs = performance.now();
     }
-  }
-
-  /** Tries what waits on a key, or one event of it. */
-  async function tryWaiting(key: string, only: string | null): Promise<void> {
-    await db.transaction(async (tx) => {
-      const rows = await tx.many(lockWaiting, [key, waitAtMostSeconds, only]);
-      const still = new Set(await retryWaiting(tx, rows.map(eventOf)));
-      const left = rows.filter(({ event }) => still.has(event));
-      const early = left.filter(({ expired }) => !expired);
-      await store(tx, early.map(eventOf));
-      const tooLong = new PermanentError(`waited ${waitAtMostSeconds} s for what must come before it`);
-      for (const { event } of left.filter(({ expired }) => expired)) await parkWaiting(tx, event, tooLong);
-    });
-  }
-
-  /** Something that waits on the key cannot be handled: finds out which, and parks that. */
-  async function tryOneByOne(key: string): Promise<void> {
-    for (const { event } of await db.many(lockWaiting, [key, waitAtMostSeconds, null])) {
-      try {
-        await tryWaiting(key, event.id);
-      } catch (error) {
-        if (isTransient(error)) throw error;
-        await db.transaction((tx) => parkWaiting(tx, event, error));
-      }
-    }
-  }
-
-  async function parkWaiting(tx: Transaction, event: DeliveredEvent, error: unknown): Promise<void> {
-    // Where it waits no more, a batch has handled it meanwhile.
-    if ((await tx.run(removeWaiting, [[event.id]])) === 1) await parking.park(tx, event, error);
   }
 
   let consumer: Consumer | undefined;
+  let progressMs = Number.NEGATIVE_INFINITY;
+  let gaveUp = false;
   let timer: NodeJS.Timeout | undefined;
   let timerDueMs = 0;
   let sweeping = Promise.resolve();
@@ -205,7 +161,8 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
   async function sweep(): Promise<void> {
     timer = undefined;
     try {
-      await sweepWaiting();
+      await positions.flush();
+      await waitingRoom.sweep();
       if (performance.now() - maintainedMs > maintainEveryMs) {
         await db.run(maintainInbox, [partitionDaysAhead, inboxKeepDays]);
         maintainedMs = performance.now();
@@ -226,9 +183,21 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
     }, afterMs);
   }
 
+  function onError(error: unknown): void {
+    gaveUp ||= error instanceof OffsetOutOfRange;
+    if (gaveUp) log.fatal({ error: messageOf(error) }, "events were lost to retention; nothing more is consumed");
+    else log.warn({ error: messageOf(error) }, "events are tried again");
+  }
+
+  function onRewound(position: ReaderPosition, committed: number): void {
+    rewinds.inc({ topic: position.topic });
+    log.warn({ ...position, committed }, "the database stands before what its group has committed and reads again");
+  }
+
   return {
     topics,
-    lastProgressMs: () => consumer?.lastProgressMs() ?? 0,
+    lastProgressMs: () => Math.max(progressMs, consumer?.lastProgressMs() ?? performance.now()),
+    hasGivenUp: () => gaveUp,
     async start() {
       if (topics.length === 0) return;
       scheduleSweep(0);
@@ -237,21 +206,22 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
         topics,
         paceMs: options.paceMs ?? 0,
         handleBatch,
-        onError: (error) => log.warn({ error: messageOf(error) }, "events are tried again"),
+        onError,
+        positions: () => positions.read(topics),
+        onRewound,
       });
     },
     async stop() {
       stopped = true;
+      waitingRoom.stop();
       clearTimeout(timer);
       await consumer?.stop();
       await sweeping;
+      // What is not written now is only read again.
+      await positions.flush().catch(() => {});
     },
     replayParked: parking.replay,
   };
-}
-
-function eventOf(row: StoredEvent): DeliveredEvent {
-  return row.event;
 }
 
 function typesOf(events: DeliveredEvent[]): string {

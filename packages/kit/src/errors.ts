@@ -147,6 +147,12 @@ export function isUnavailable(error: unknown): boolean {
   );
 }
 
+/** True where a statement took longer than it may. */
+export function isStatementTimeout(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return (error as { code?: unknown }).code === "57014" || isStatementTimeout(error.cause);
+}
+
 /** True where the same event may be handled later: its handler met a lock or an absent database, and no fault of its own. */
 export function isTransient(error: unknown): boolean {
   return (

@@ -121,6 +121,7 @@ export function postgresEventLog(options: PostgresEventLogOptions): EventLog {
   }
 
   return {
+    name: "postgres",
     async ensureTopics(topics) {
       for (const { topic, partitions, retentionMs } of topics) {
         await control.query(createTopic, [topic, partitions]);

@@ -127,6 +127,8 @@ export interface PartitionLag {
 }
 
 export interface EventLog {
+  /** Tells this log from others: offsets of one mean nothing in another. The same for as long as the log is. */
+  readonly name: string;
   /** Creates what is missing. Throws when a topic exists with another number of partitions. */
   ensureTopics(topics: TopicDeclaration[]): Promise<void>;
   /** Appends in the given order. Resolves when the log has all of them. */

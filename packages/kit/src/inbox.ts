@@ -1,5 +1,6 @@
 import { statement } from "./database.ts";
 import type { DeliveredEvent } from "./eventlog.ts";
+import { advancePositions } from "./positions.ts";
 
 // Statements over the tables of received events: inbox, waiting, parked.
 
@@ -8,16 +9,21 @@ export interface StoredEvent {
   event: DeliveredEvent;
 }
 
-/** One statement: record the events in the inbox, and say which are new, which keys are parked, what waits on the keys. */
+/**
+ * One statement: record where the database stands and the events in the inbox, and say which are new, which keys are parked,
+ * what waits on the keys.
+ */
 export const receive = statement<{ fresh: string[]; parked_keys: string[]; waiting: StoredEvent[] }>(
   "inboxReceive",
-  `WITH fresh AS (
-     INSERT INTO inbox (event_id) SELECT DISTINCT unnest($1::uuid[]) ON CONFLICT DO NOTHING RETURNING event_id
+  `WITH stands AS (
+     ${advancePositions}
+   ), fresh AS (
+     INSERT INTO inbox (event_id) SELECT DISTINCT unnest($5::uuid[]) ON CONFLICT DO NOTHING RETURNING event_id
    )
    SELECT (SELECT coalesce(array_agg(event_id::text), '{}') FROM fresh) AS fresh,
-          (SELECT coalesce(array_agg(DISTINCT key), '{}') FROM parked WHERE key = ANY($2::text[])) AS parked_keys,
+          (SELECT coalesce(array_agg(DISTINCT key), '{}') FROM parked WHERE key = ANY($6::text[])) AS parked_keys,
           (SELECT coalesce(json_agg(json_build_object('event_id', event_id, 'event', event) ORDER BY since, event_id), '[]')
-             FROM waiting WHERE key = ANY($2::text[])) AS waiting`,
+             FROM waiting WHERE key = ANY($6::text[])) AS waiting`,
 );
 
 export const putWaiting = statement(

@@ -1,5 +1,5 @@
 import type { Database, Transaction } from "./database.ts";
-import { isTransient, messageOf } from "./errors.ts";
+import { isStatementTimeout, isTransient, messageOf } from "./errors.ts";
 import type { DeliveredEvent } from "./eventlog.ts";
 import { countParked, lockParked, nextParked, parkedKeys, putParked, removeParked, setParkedReason } from "./inbox.ts";
 import { openIncident, parkedIncident, resolveParkedIncident } from "./incidents.ts";
@@ -93,7 +93,7 @@ export function createParking(options: {
         try {
           while (await db.transaction((tx) => replayNext(tx, key, by))) handled++;
         } catch (error) {
-          if (isTransient(error)) throw error;
+          if (isTransient(error) && !isStatementTimeout(error)) throw error;
           await stillParked(key, error);
         }
       }
