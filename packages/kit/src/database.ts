@@ -32,6 +32,8 @@ export interface TransactionOptions {
 
 export interface Database extends Queryable {
   readonly pool: Pool;
+  /** For a connection beside the pool. */
+  readonly url: string;
   /** Runs `work` in one READ COMMITTED transaction. Deadlocks and serialization failures are tried again, five times. */
   transaction<T>(work: (tx: Transaction) => Promise<T>, options?: TransactionOptions): Promise<T>;
   /** Called after each commit that emitted events. */
@@ -161,6 +163,7 @@ export function openDatabase(options: DatabaseOptions): Database {
 
   return {
     pool,
+    url: options.url,
     ...queries(pool, budgets),
     async transaction(work, { durable = true } = {}) {
       for (let attempt = 1; ; attempt++) {

@@ -2,6 +2,7 @@ import type { EventOf } from "@crowdcrunch/events/contract";
 import type { customerErased } from "@crowdcrunch/events/customers";
 import type { Database, Transaction } from "@crowdcrunch/kit/database";
 import type { Logger } from "@crowdcrunch/kit/logger";
+import type { Presence } from "@crowdcrunch/kit/presence";
 import { createDispute } from "./commands/dispute.ts";
 import { obeyInstructions, openPayments, reassign } from "./commands/instruct.ts";
 import { createRetry } from "./commands/retry.ts";
@@ -13,6 +14,7 @@ export interface CommandsContext {
   db: Database;
   newId: () => string;
   log: Logger;
+  presence: Pick<Presence, "number">;
 }
 
 /** Told what there is to do: operations that are taken up already, and that others may be due. */
@@ -25,14 +27,14 @@ export type Commands = ReturnType<typeof createCommands>;
 
 /** What can be done to payments. */
 export function createCommands(context: CommandsContext) {
-  const { db } = context;
+  const { db, presence } = context;
   const listeners: OperationsListener[] = [];
   const onDue = () => listeners.forEach((listener) => listener.nudge());
   const begin = (operations: DueOperation[]) => listeners.forEach((listener) => listener.begin(operations));
   return {
     onOperations: (listener: OperationsListener) => void listeners.push(listener),
     openPayments: (tx: Transaction, events: Parameters<typeof openPayments>[1]) =>
-      openPayments(tx, events, { begin, nudge: onDue }),
+      openPayments(tx, events, presence.number(), { begin, nudge: onDue }),
     obey: (tx: Transaction, events: Parameters<typeof obeyInstructions>[1]) => obeyInstructions(tx, events, onDue),
     reassign,
     erase: async (tx: Transaction, events: EventOf<typeof customerErased>[]): Promise<void> => {
@@ -45,6 +47,9 @@ export function createCommands(context: CommandsContext) {
     dispute: createDispute(context),
     retry: createRetry({ db, onDue }),
     /** Takes up at most `limit` operations. Losing the commit loses a lease, which the idempotency key makes harmless. */
-    claim: (limit: number) => db.transaction((tx) => tx.many(store.claimOperations, [limit]), { durable: false }),
+    claim: (limit: number) =>
+      db.transaction((tx) => tx.many(store.claimOperations, [limit, presence.number()]), { durable: false }),
+    /** Lets operations be claimed at once whose process has ended; resolves to how many. */
+    releaseAbandoned: () => db.run(store.releaseAbandoned),
   };
 }

@@ -1,3 +1,4 @@
+import { createPresence } from "@crowdcrunch/kit/presence";
 import { defineService } from "@crowdcrunch/kit/service";
 import Type from "typebox";
 import { simulatedProvider } from "./adapters/simulated-provider.ts";
@@ -5,6 +6,7 @@ import { createCommands } from "./commands.ts";
 import { createConsumers } from "./consumers.ts";
 import { createResolvers } from "./resolvers.ts";
 import { callbackRoutes } from "./routes.ts";
+import { presenceLockSpace } from "./store.ts";
 import { operationsWorker } from "./workers.ts";
 
 export const payments = defineService({
@@ -45,12 +47,14 @@ export const payments = defineService({
       connections: config.PROVIDER_CONCURRENCY,
       faults,
     });
-    const commands = createCommands({ db, newId, log });
+    const presence = createPresence({ db, service: "payments", lockSpace: presenceLockSpace, log });
+    const commands = createCommands({ db, newId, log, presence });
     const returnUrl = `${config.PUBLIC_URL}/orders/`;
     return {
       resolvers: createResolvers({ db, commands }),
       handlers: createConsumers(commands),
       workers: [
+        presence,
         operationsWorker({ commands, provider, concurrency: config.PROVIDER_CONCURRENCY, returnUrl, log, metrics }),
       ],
       routes: (app) => callbackRoutes(app, { commands, provider, log }),

@@ -34,7 +34,7 @@ const dueColumns = `o.payment_id AS "paymentId", o.kind, o.sequence, o.attempt, 
   p.authorized_minor AS "authorizedMinor", p.captured_minor AS "capturedMinor", p.voided_minor AS "voidedMinor",
   p.refunded_minor AS "refundedMinor", p.capturable_minor AS "capturableMinor"`;
 
-/** How long who takes an operation up has it for himself. */
+/** How long who takes an operation up has it for himself, as long as he is there: $2 is his presence's number. */
 const lease = `interval '10 seconds'`;
 
 /**
@@ -51,8 +51,9 @@ export const openPayments = statement<DueOperation>(
      ON CONFLICT (id) DO UPDATE SET status = 'PENDING', action_url = NULL, amount_minor = excluded.amount_minor, capturable_minor = excluded.capturable_minor
        WHERE payments.status = 'DECLINED'
    ), added AS (
-     INSERT INTO operations (payment_id, kind, sequence, amount_minor, token, tries, next_try_at)
-     SELECT id, 'AUTHORIZE', attempt, amount_minor, token, CASE WHEN attempt = 1 THEN 1 ELSE 0 END, CASE WHEN attempt = 1 THEN now() + ${lease} ELSE now() END
+     INSERT INTO operations (payment_id, kind, sequence, amount_minor, token, tries, next_try_at, taken_by)
+     SELECT id, 'AUTHORIZE', attempt, amount_minor, token, CASE WHEN attempt = 1 THEN 1 ELSE 0 END, CASE WHEN attempt = 1 THEN now() + ${lease} ELSE now() END,
+       CASE WHEN attempt = 1 THEN $2::int END
      FROM incoming ON CONFLICT DO NOTHING RETURNING payment_id, sequence, tries
    )
    SELECT n.id AS "paymentId", 'AUTHORIZE' AS kind, n.attempt AS sequence, 1 AS attempt, n.amount_minor AS "amountMinor", n.token, a.tries,
@@ -64,7 +65,7 @@ export const openPayments = statement<DueOperation>(
 /** Takes up operations that are due and have no unsettled one before them, for the length of a lease. */
 export const claimOperations = statement<DueOperation>(
   "claimOperations",
-  `UPDATE operations o SET tries = o.tries + 1, next_try_at = now() + ${lease}
+  `UPDATE operations o SET tries = o.tries + 1, next_try_at = now() + ${lease}, taken_by = $2
    FROM (
      SELECT id FROM operations d WHERE status IN ('PENDING', 'UNKNOWN') AND next_try_at <= now()
        AND NOT EXISTS (SELECT FROM operations e WHERE e.payment_id = d.payment_id AND e.id < d.id AND e.status IN ('PENDING', 'UNKNOWN'))
@@ -72,6 +73,18 @@ export const claimOperations = statement<DueOperation>(
    ) due, payments p
    WHERE o.id = due.id AND p.id = o.payment_id
    RETURNING ${dueColumns}, EXISTS (SELECT FROM operations e WHERE e.payment_id = p.id AND e.id <> o.id AND e.status = 'ACTION_REQUIRED') AS "actionOpen"`,
+);
+
+/** The space of the advisory locks that show which payments processes run. */
+export const presenceLockSpace = 4_005;
+
+/** Ends the leases of those who are no longer there. */
+export const releaseAbandoned = statement(
+  "releaseAbandoned",
+  `UPDATE operations SET next_try_at = now(), taken_by = NULL
+   WHERE status IN ('PENDING', 'UNKNOWN') AND next_try_at > now() AND taken_by <> ALL (
+     SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = ${presenceLockSpace} AND objsubid = 2
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))`,
 );
 
 /** Stores what transitions changed. An unknown outcome is looked up again after 0.2 s, doubled up to 30 s. */
@@ -87,7 +100,7 @@ export const saveTransitions = statement(
    )
    UPDATE operations o SET status = n.status, code = n.code, amount_minor = n."amountMinor", unknown_since = n."unknownSince", unresolved_told = n."unresolvedTold",
      settled_at = CASE WHEN n.status IN ('SUCCEEDED', 'FAILED') THEN now() END,
-     token = CASE WHEN n.status IN ('PENDING', 'UNKNOWN') THEN o.token END,
+     taken_by = NULL, token = CASE WHEN n.status IN ('PENDING', 'UNKNOWN') THEN o.token END,
      next_try_at = CASE WHEN n.status = 'UNKNOWN' THEN now() + least(interval '30 seconds', interval '100 milliseconds' * power(2, least(o.tries, 12))) ELSE o.next_try_at END
    FROM json_to_recordset($2::json) AS n(id bigint, status text, code text, "amountMinor" bigint, "unknownSince" timestamptz, "unresolvedTold" boolean)
    WHERE o.id = n.id`,

@@ -19,6 +19,9 @@ export interface OperationsWorkerOptions {
   metrics: Metrics;
 }
 
+/** How often it is looked whether others have ended. */
+const lookEveryMs = 1_000;
+
 /** More than these in memory are left to be claimed when their lease ends. */
 const queueAtMost = 5_000;
 
@@ -36,6 +39,7 @@ export function operationsWorker(options: OperationsWorkerOptions): Worker {
   const queue: DueOperation[] = [];
   const running = new Set<Promise<void>>();
   let stopped = false;
+  let lookedMs = Number.NEGATIVE_INFINITY;
   /** The last claim took all that it could: there may be more. */
   let backlog = false;
 
@@ -66,6 +70,11 @@ export function operationsWorker(options: OperationsWorkerOptions): Worker {
     intervalMs: 1_000,
     log,
     async round() {
+      if (performance.now() - lookedMs >= lookEveryMs) {
+        lookedMs = performance.now();
+        const abandoned = await commands.releaseAbandoned();
+        if (abandoned > 0) log.info({ abandoned }, "operations are taken over from a process that has ended");
+      }
       const free = concurrency - running.size - queue.length;
       if (free <= 0) return;
       const claimed = await commands.claim(free);

@@ -11,11 +11,12 @@ type PaymentRequested = EventOf<typeof paymentRequested>;
 
 /**
  * Opens payments and asks for their authorization. `begin` receives those that may be sent at once, after the commit;
- * a further card has its turn when the former ones are settled.
+ * a further card has its turn when the former ones are settled. `presence` is the number of who takes them up.
  */
 export async function openPayments(
   tx: Transaction,
   events: PaymentRequested[],
+  presence: number | null,
   listener: { begin: (operations: DueOperation[]) => void; nudge: () => void },
 ): Promise<void> {
   if (events.length === 0) return;
@@ -29,7 +30,7 @@ export async function openPayments(
     attempt: data.attempt,
     token: data.paymentToken,
   }));
-  const operations = await tx.many(store.openPayments, [JSON.stringify(incoming)]);
+  const operations = await tx.many(store.openPayments, [JSON.stringify(incoming), presence]);
   if (operations.length > 0) tx.afterCommit(() => listener.begin(operations));
   if (operations.length < events.length) tx.afterCommit(listener.nudge);
 }
