@@ -124,7 +124,7 @@ const transientStates = new Set([
 /** True for errors of the database's connection, locks and shutdowns: worth another try, with nothing wrong in the request. */
 export function isUnavailable(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  if (isUnavailable(error.cause)) return true;
+  if (error.name === "EventLogUnavailable" || isUnavailable(error.cause)) return true;
   const code = (error as { code?: unknown }).code;
   if (typeof code === "string") {
     if (transientStates.has(code) || code.startsWith("08") || code.startsWith("53")) return true;

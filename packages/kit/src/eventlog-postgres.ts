@@ -1,6 +1,6 @@
 import type { Pool } from "pg";
-import { maxEventBytes } from "./eventlog.ts";
-import type { Consumer, EventLog, EventRecord, PartitionLag, Tail } from "./eventlog.ts";
+import { jsonOfData } from "./event-data.ts";
+import type { Consumer, EventLog, PartitionLag, Tail } from "./eventlog.ts";
 import { openControl } from "./eventlog-postgres/control.ts";
 import { joinGroup } from "./eventlog-postgres/member.ts";
 import { eventColumns, toEvent, topicChannel } from "./eventlog-postgres/records.ts";
@@ -130,7 +130,7 @@ export function postgresEventLog(options: PostgresEventLogOptions): EventLog {
     },
     async append(topic, events) {
       if (events.length === 0) return;
-      for (const event of events) refuseOversized(event);
+      for (const event of events) jsonOfData(event);
       await pool.query({ ...append, values: [topic, JSON.stringify(events)] });
       void announce(topic);
     },
@@ -174,11 +174,4 @@ export function postgresEventLog(options: PostgresEventLogOptions): EventLog {
       await control.close();
     },
   };
-}
-
-function refuseOversized(event: EventRecord): void {
-  const bytes = Buffer.byteLength(JSON.stringify(event.data));
-  if (bytes > maxEventBytes) {
-    throw new RangeError(`${event.type} of ${event.subject} has ${bytes} bytes; events may have ${maxEventBytes}`);
-  }
 }

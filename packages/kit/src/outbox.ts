@@ -1,5 +1,5 @@
 import type { EventToEmit } from "@crowdcrunch/events/contract";
-import { maxEventBytes } from "./eventlog.ts";
+import { jsonOfData } from "./event-data.ts";
 import { statement } from "./statement.ts";
 import type { Queryable } from "./statement.ts";
 
@@ -19,12 +19,7 @@ export interface OutboxEvent extends Omit<EventToEmit, "data"> {
 
 /** Makes the event ready to be written. Refuses one beyond 512 kB with a RangeError that names it. */
 export function outboxEvent(event: EventToEmit): OutboxEvent {
-  const data = JSON.stringify(event.data);
-  const bytes = Buffer.byteLength(data);
-  if (bytes > maxEventBytes) {
-    throw new RangeError(`${event.type} of ${event.subject} has ${bytes} bytes; events may have ${maxEventBytes}`);
-  }
-  return { ...event, data };
+  return { ...event, data: jsonOfData(event) };
 }
 
 /** Writes events to the outbox in one statement. */

@@ -31,9 +31,47 @@ export const processVariables = {
   NODE_ENV: Type.String({ default: "", description: "production where the process runs for real customers" }),
 };
 
+/** Variables of every process that reads or writes events. */
+export const eventLogVariables = {
+  KAFKA_BROKERS: Type.Optional(
+    Type.String({
+      pattern: "^[^,:]+:[0-9]+(,[^,:]+:[0-9]+)*$",
+      description:
+        "some brokers of the Kafka with the events, separated by commas; without it they are in the database",
+      examples: ["kafka-0:9092,kafka-1:9092"],
+    }),
+  ),
+  KAFKA_PREFIX: Type.String({
+    default: "crowdcrunch",
+    pattern: "^[a-zA-Z0-9._-]{1,100}$",
+    description:
+      "what names of topics and groups begin with, before a dot: letters, digits, dots, dashes and underscores",
+    examples: ["crowdcrunch"],
+  }),
+  KAFKA_CREATE_TOPICS: Type.Boolean({
+    default: true,
+    description: "false where topics are made by others, and a service only checks its own",
+  }),
+  KAFKA_TLS: Type.Boolean({ default: false, description: "true where the brokers speak TLS" }),
+  KAFKA_TLS_CA_FILE: Type.Optional(
+    Type.String({
+      description: "the authorities that sign the brokers' certificates, PEM; switches TLS on",
+      examples: ["/etc/kafka/ca.pem"],
+    }),
+  ),
+  KAFKA_SASL_MECHANISM: Type.Optional(
+    Type.Union([Type.Literal("plain"), Type.Literal("scram-sha-256"), Type.Literal("scram-sha-512")], {
+      description: "how to sign in to Kafka: plain, scram-sha-256 or scram-sha-512",
+    }),
+  ),
+  KAFKA_SASL_USERNAME: Type.Optional(Type.String({ description: "the user to sign in to Kafka as" })),
+  KAFKA_SASL_PASSWORD: Type.Optional(Type.String({ description: "that user's password" })),
+};
+
 /** Variables that every service has beside its own. */
 export const serviceVariables = {
   ...processVariables,
+  ...eventLogVariables,
   DATABASE_URL: Type.String({
     pattern: "^postgres(ql)?://",
     description: "the database, as the service's running role",
