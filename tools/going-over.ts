@@ -52,3 +52,13 @@ export async function fullOutboxes(client: Client): Promise<{ service: string; e
   );
   return rows.filter(({ events }) => events > 0);
 }
+
+/** Groups that have not handled all of the embedded log. */
+export async function groupsBehind(client: Client): Promise<{ group: string; topic: string; events: number }[]> {
+  const { rows } = await client.query<{ group: string; topic: string; events: number }>(
+    `SELECT p.group_name AS group, p.topic, sum(h.next - p.committed)::int AS events
+     FROM eventlog.positions p JOIN eventlog.heads h USING (topic, partition)
+     WHERE h.next > p.committed GROUP BY p.group_name, p.topic ORDER BY p.group_name, p.topic`,
+  );
+  return rows;
+}
