@@ -103,7 +103,7 @@ export function startLoad(options: LoadOptions): Load {
   const { graph, shoppers, articles, atOnce = shoppers.length, perSecond = Infinity, patienceMs = 600_000 } = options;
   const acknowledged: Acknowledged[] = [];
   const failures: string[] = [];
-  let [begun, ended, repeats, stopping, nextMs] = [0, 0, 0, false, performance.now()];
+  let [begun, ended, repeats, stopping] = [0, 0, 0, false];
   const asking = <Result>(ask: () => Promise<Result>) =>
     persist(ask, { patienceMs, onRepeat: () => void (repeats += 1) });
 
@@ -161,21 +161,30 @@ export function startLoad(options: LoadOptions): Load {
     if (returnEvery && count % returnEvery === 0 && order.sawEnd === "COMPLETED") await sendBack(shopper, order);
   }
 
-  async function shop(): Promise<void> {
-    for (;;) {
-      const nowMs = performance.now();
-      nextMs = Math.max(nextMs + 1_000 / perSecond, nowMs);
-      await sleep(nextMs - nowMs);
-      if (stopping) return;
-      begun += 1;
-      const count = begun;
-      await buy(shoppers[count % shoppers.length]!, count).catch(
-        (error: Error) => void failures.push(`purchase ${count}: ${error.message}`),
-      );
-      ended += 1;
-    }
+  let room = Promise.withResolvers<void>();
+  async function purchase(count: number): Promise<void> {
+    await buy(shoppers[count % shoppers.length]!, count).catch(
+      (error: Error) => void failures.push(`purchase ${count}: ${error.message}`),
+    );
+    ended += 1;
+    room.resolve();
   }
-  const shopping = Array.from({ length: atOnce }, shop);
+
+  async function shop(): Promise<void> {
+    const purchases: Promise<void>[] = [];
+    while (!stopping) {
+      const nextMs = performance.now() + 1_000 / perSecond;
+      begun += 1;
+      purchases.push(purchase(begun));
+      await sleep(Math.max(0, nextMs - performance.now()));
+      while (begun - ended >= atOnce) {
+        room = Promise.withResolvers();
+        await room.promise;
+      }
+    }
+    await Promise.all(purchases);
+  }
+  const shopping = shop();
 
   return {
     acknowledged,
@@ -185,7 +194,7 @@ export function startLoad(options: LoadOptions): Load {
     repeats: () => repeats,
     async end() {
       stopping = true;
-      await Promise.all(shopping);
+      await shopping;
     },
   };
 }

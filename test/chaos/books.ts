@@ -1,0 +1,74 @@
+import type { Pool } from "pg";
+import { endStates } from "../e2e/steady-load.ts";
+import type { Acknowledged } from "../e2e/steady-load.ts";
+
+/** What the books say about orders that shoppers were told of; a sentence for each that is lost or doubled. */
+export interface Verdict {
+  lost: string[];
+  doubled: string[];
+}
+
+interface OrderRow {
+  id: string;
+  number: string;
+  key: string;
+  status: string;
+}
+
+/** Invariant 22 and more: compares the driver's notes with the books, after quiet. */
+export async function compare(
+  books: Pool,
+  acknowledged: readonly Acknowledged[],
+  shopperIds: readonly string[],
+): Promise<Verdict> {
+  const { rows } = await books.query<OrderRow>(
+    `SELECT id::text, number, idempotency_key::text AS key, status FROM orders.orders
+     WHERE kind = 'SALE' AND (placed_by = ANY($1::uuid[]) OR number = ANY($2))`,
+    [shopperIds, acknowledged.map(({ number }) => number)],
+  );
+  const byNumber = new Map(rows.map((row) => [row.number, row]));
+  const lost = acknowledged.flatMap((told) => {
+    const why = whyLost(told, byNumber.get(told.number));
+    return why === undefined ? [] : [`${told.number}: ${why}`];
+  });
+  const returns = acknowledged.flatMap(({ returnNumber }) => (returnNumber === undefined ? [] : [returnNumber]));
+  const kept = await books.query<{ number: string }>("SELECT number FROM exchanges.returns WHERE number = ANY($1)", [
+    returns,
+  ]);
+  const keptReturns = new Set(kept.rows.map(({ number }) => number));
+  lost.push(...returns.filter((number) => !keptReturns.has(number)).map((number) => `return ${number} is not there`));
+
+  const keys = Map.groupBy(rows, ({ key }) => key);
+  const doubled = [...keys].flatMap(([key, orders]) =>
+    orders.length > 1 ? [`key ${key} placed ${orders.map(({ number }) => number).join(" and ")}`] : [],
+  );
+  const movedTwice = await books.query<{ number: string; what: string }>(movedTooMuch, [rows.map(({ id }) => id)]);
+  doubled.push(...movedTwice.rows.map(({ number, what }) => `${number}: ${what}`));
+  return { lost, doubled };
+}
+
+function whyLost(told: Acknowledged, row: OrderRow | undefined): string | undefined {
+  if (!row) return "is not there";
+  if (row.key !== told.key) return `is of another key`;
+  if (!endStates.includes(row.status)) return `is still ${row.status}`;
+  if (told.wasCancelled && row.status !== "CANCELLED")
+    return `is ${row.status}, and its shopper was told that it is cancelled`;
+  if (told.sawEnd !== undefined && told.sawEnd !== row.status)
+    return `is ${row.status}, and its shopper saw it ${told.sawEnd}`;
+  return undefined;
+}
+
+/** Cards that were charged, and goods that left, more than their order says: by the provider's own book and by stock. */
+const movedTooMuch = `
+  WITH mine AS (SELECT id, number, total_minor FROM orders.orders WHERE id = ANY($1::uuid[]))
+  SELECT number, 'charged ' || sum(captured_minor) || ' of ' || total_minor AS what
+  FROM mine JOIN provider.authorizations a ON a.reference = mine.id::text
+  GROUP BY number, total_minor HAVING sum(captured_minor) > total_minor
+  UNION ALL
+  SELECT number, count(*) || ' holds on the card' FROM mine JOIN provider.authorizations a ON a.reference = mine.id::text
+  WHERE a.held AND a.voided_minor < a.amount_minor GROUP BY number HAVING count(*) > 1
+  UNION ALL
+  SELECT number, 'line ' || l.id || ': ' || -sum(m.quantity) || ' of ' || l.quantity || ' units left'
+  FROM mine JOIN orders.order_lines l ON l.order_id = mine.id
+  JOIN inventory.movements m ON m.line_id = l.id AND m.reason = 'SALE'
+  GROUP BY number, l.id, l.quantity HAVING -sum(m.quantity) > l.quantity`;

@@ -1,0 +1,65 @@
+import { startBroker } from "@crowdcrunch/tools/kafka/broker";
+import { freePorts } from "@crowdcrunch/tools/kafka/free-ports";
+import type { Links } from "./links.ts";
+
+/** The Kafka of a run, which nobody else uses. */
+export interface Broker {
+  /** For KAFKA_BROKERS of the shop's processes; leads through the link "shop>broker". */
+  brokers: string[];
+  /** Past the link, for the harness itself. */
+  directBrokers: string[];
+  /** As `kill -9`; resolves when it is gone. Its data stay. */
+  kill(): Promise<void>;
+  /** Asks it to end; resolves when it has. */
+  stopServing(): Promise<void>;
+  /** Starts it on the same port and data; resolves when it serves. */
+  start(): Promise<void>;
+  /** Stops its clocks, as a machine that hangs. */
+  freeze(): void;
+  thaw(): void;
+  /** Undoes what a scenario left: it runs and serves. */
+  restore(): Promise<void>;
+  /** Ends it for good. */
+  end(): Promise<void>;
+}
+
+/** The link through which every process of the shop speaks with the broker. */
+export const brokerLink = "shop>broker";
+
+/** Starts a broker behind a link: a broker tells its clients its address, so they must be told the link's. */
+export async function openBroker(links: Links, say: (sentence: string) => void): Promise<Broker> {
+  const [linkPort] = await freePorts(1);
+  const broker = await startBroker({ proxyPort: linkPort!, say });
+  const link = await links.open(brokerLink, broker.ports.proxied!, linkPort);
+  let [runs, frozen] = [true, false];
+  const opened: Broker = {
+    brokers: [`127.0.0.1:${link.port}`],
+    directBrokers: broker.brokers,
+    async kill() {
+      runs = false;
+      await broker.kill();
+    },
+    async stopServing() {
+      runs = false;
+      await broker.stopServing();
+    },
+    async start() {
+      await broker.start();
+      runs = true;
+    },
+    freeze() {
+      frozen = true;
+      broker.freeze();
+    },
+    thaw() {
+      frozen = false;
+      broker.thaw();
+    },
+    async restore() {
+      if (frozen) opened.thaw();
+      if (!runs) await opened.start();
+    },
+    end: () => broker.stop(),
+  };
+  return opened;
+}

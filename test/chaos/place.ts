@@ -1,0 +1,128 @@
+/** The shop that scenarios break: processes, broker and links, all of it through proxies. */
+import { cpSync, existsSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { openGraph } from "@crowdcrunch/tools/client";
+import type { GraphClient } from "@crowdcrunch/tools/client";
+import { gateway, postgres, provider, services } from "@crowdcrunch/tools/processes";
+import type { ShopAddresses } from "@crowdcrunch/tools/processes";
+import { openShop } from "../e2e/whole-shop.ts";
+import type { Article, Variables, WholeShop } from "../e2e/whole-shop.ts";
+import { openBroker } from "./broker.ts";
+import type { Broker } from "./broker.ts";
+import { openLinks } from "./links.ts";
+import type { Links } from "./links.ts";
+import { openPoints } from "./points.ts";
+import type { Points } from "./points.ts";
+import { openProcesses } from "./processes.ts";
+import type { Processes } from "./processes.ts";
+
+/** The shop's ports are these beyond its usual ones. */
+const portOffset = 35_000;
+/** As long as a shopper waits for an answer, in ms: a little longer than the gateway's own budget. */
+const answerMs = 12_000;
+
+export interface Place {
+  whole: WholeShop;
+  /** The graph as shoppers reach it, through the link "driver>gateway". */
+  graph: GraphClient;
+  links: Links;
+  processes: Processes;
+  points: Points;
+  /** Undefined where the event log is embedded in Postgres. */
+  broker: Broker | undefined;
+  /** What the steady load buys: two that are sent and one to download. */
+  articles: Article[];
+  /** Heals whatever a scenario has left broken. */
+  restore(): Promise<void>;
+  /** Copies the processes' logs. */
+  keepLogs(folder: string): void;
+  close(): Promise<void>;
+}
+
+export interface PlaceOptions {
+  kafka: boolean;
+  seed: number;
+  say: (sentence: string) => void;
+}
+
+/** Starts a shop of its own, with its broker, and links between all who speak with each other. */
+export async function openPlace({ kafka, seed, say }: PlaceOptions): Promise<Place> {
+  const links = openLinks();
+  const ends: (() => Promise<void> | void)[] = [() => links.close()];
+  const close = async () => {
+    for (const end of ends.reverse()) await end();
+  };
+  try {
+    const broker = kafka ? await openBroker(links, say) : undefined;
+    if (broker) ends.push(() => broker.end());
+    await openShopLinks(links);
+    const whole = await openShop({ portOffset, env: (addresses) => variables(addresses, links, broker) });
+    ends.push(() => whole.stop());
+    const front = new URL(whole.shop.graphUrl);
+    front.port = String(links.get("driver>gateway").port);
+    const graph = openGraph(front.href, { connections: 256, timeoutMs: answerMs });
+    ends.push(() => graph.close());
+    const processes = openProcesses(whole.shop, links);
+    const points = openPoints(whole.shop, seed);
+    const articles = await Promise.all([whole.article(1_000_000), whole.article(1_000_000), whole.download()]);
+    return {
+      ...{ whole, graph, links, processes, points, broker, articles, close },
+      async restore() {
+        for (const link of links.all()) await link.set({});
+        await broker?.restore();
+        await processes.restore();
+        await points.clear();
+      },
+      keepLogs(folder) {
+        rmSync(folder, { recursive: true, force: true });
+        const logs = join(whole.shop.varDir, "log");
+        if (existsSync(logs)) cpSync(logs, folder, { recursive: true });
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+const portOf = (process_: { port: number }) => process_.port + portOffset;
+
+async function openShopLinks(links: Links): Promise<void> {
+  for (const { name } of [...services, provider, gateway]) await links.open(`${name}>postgres`, portOf(postgres));
+  for (const service of services) await links.open(`gateway>${service.name}`, portOf(service));
+  await links.open("payments>provider", portOf(provider));
+  await links.open("provider>gateway", portOf(gateway));
+  await links.open("driver>gateway", portOf(gateway));
+}
+
+/** What leads the processes through the links, and lets them be broken. */
+function variables(addresses: ShopAddresses, links: Links, broker: Broker | undefined): Variables {
+  const through = (name: string, url: string) => {
+    const changed = new URL(url);
+    changed.port = String(links.get(name).port);
+    return changed.href.replace(/\/$/, "");
+  };
+  const env: Variables = {};
+  for (const { name } of [...services, provider, gateway]) {
+    const database = (role: string) => through(`${name}>postgres`, addresses.databaseUrl(role));
+    env[name] = {
+      DATABASE_URL: database(name),
+      ...(name === "gateway" ? {} : { OWNER_DATABASE_URL: database(`${name}_owner`) }),
+      FAULT_INJECTION: "true",
+      ...(broker ? { KAFKA_BROKERS: broker.brokers.join(",") } : {}),
+    };
+  }
+  for (const service of services) {
+    const { name } = service;
+    env["gateway"]![`${name.toUpperCase()}_URL`] = through(`gateway>${name}`, addresses.url(service));
+  }
+  env["payments"]!["PROVIDER_URL"] = through("payments>provider", addresses.url(provider));
+  env["provider"]!["PROVIDER_WEBHOOK_URL"] = through("provider>gateway", `${addresses.url(gateway)}/hooks/payments`);
+  // Parcels arrive by themselves, so that orders end.
+  Object.assign(env["fulfillment"]!, {
+    CARRIER_SIMULATOR: "true",
+    CARRIER_DELAY_MS: "300",
+    DELIVERY_LEASE_SECONDS: "3",
+  });
+  return env;
+}

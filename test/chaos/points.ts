@@ -1,0 +1,83 @@
+import { existsSync, openSync, readSync, closeSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { FaultInput, FaultPoint } from "@crowdcrunch/kit/faults";
+import { operatorToken } from "@crowdcrunch/tools/client";
+import { provider, services } from "@crowdcrunch/tools/processes";
+import type { RunningShop } from "@crowdcrunch/tools/shop";
+
+/** The named points at which processes of the shop fail on purpose; see the kit's fault-points.ts. */
+export interface Points {
+  /** Sets faults in a service, in place of those before. A process that was killed by one has none when it is back. */
+  set(process_: string, faults: (FaultInput & { point: FaultPoint })[]): Promise<void>;
+  /** How often a point has fired since the scenario began, by the processes' own logs. */
+  fired(point: FaultPoint, process_?: string): number;
+  /** How many log lines of a process since the scenario began contain the text. */
+  logged(process_: string, text: string): number;
+  /** Begins to count anew. */
+  mark(): void;
+  /** Switches all faults off that were set. */
+  clear(): Promise<void>;
+}
+
+export function openPoints(shop: RunningShop, seed: number): Points {
+  const touched = new Set<string>();
+  let marks = new Map<string, number>();
+  const folder = join(shop.varDir, "log");
+
+  function linesOf(name: string): string[] {
+    const file = join(folder, `${name}.log`);
+    if (!existsSync(file)) return [];
+    const from = marks.get(name) ?? 0;
+    const bytes = Buffer.alloc(Math.max(0, statSync(file).size - from));
+    const descriptor = openSync(file, "r");
+    try {
+      readSync(descriptor, bytes, 0, bytes.length, from);
+    } finally {
+      closeSync(descriptor);
+    }
+    return bytes.toString().split("\n");
+  }
+  const names = () => readdirSync(folder).flatMap((file) => (file.endsWith(".log") ? [file.slice(0, -4)] : []));
+
+  async function tell(name: string, faults: FaultInput[]): Promise<void> {
+    const token = await operatorToken(shop.varDir, { roles: ["ADMIN"] });
+    const process_ = [...services, provider].find((one) => one.name === name);
+    if (!process_) throw new Error(`${name} takes no faults; give it the variable FAULTS`);
+    const query = `mutation Set($faults: [FaultInput!]!) { ${name}SetFaults(faults: $faults) { __typename } }`;
+    const response = await fetch(`${shop.url(process_)}/graphql`, {
+      method: "POST",
+      headers: { "content-type": "application/json", authorization: `Bearer ${token}` },
+      body: JSON.stringify({ query, variables: { faults } }),
+      signal: AbortSignal.timeout(10_000),
+    });
+    const answer = (await response.json()) as { errors?: { message: string }[] };
+    if (answer.errors) throw new Error(`${name} does not take these faults: ${answer.errors[0]?.message}`);
+  }
+
+  return {
+    async set(name, faults) {
+      touched.add(name);
+      await tell(
+        name,
+        faults.map((fault) => ({ seed, ...fault })),
+      );
+    },
+    fired(point, only) {
+      const text = `"point":"${point}"`;
+      return names()
+        .filter((name) => only === undefined || name === only)
+        .flatMap(linesOf)
+        .filter((line) => line.includes(`"msg":"fault fired"`) && line.includes(text)).length;
+    },
+    logged: (name, text) => linesOf(name).filter((line) => line.includes(text)).length,
+    mark() {
+      marks = new Map(
+        existsSync(folder) ? names().map((name) => [name, statSync(join(folder, `${name}.log`)).size]) : [],
+      );
+    },
+    async clear() {
+      for (const name of touched) await tell(name, []);
+      touched.clear();
+    },
+  };
+}
