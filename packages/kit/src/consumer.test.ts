@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { statement } from "./database.ts";
-import { createListKeeper, kept } from "./testing/list-keeper.ts";
+import { createListKeeper, kept, ofNoConcern } from "./testing/list-keeper.ts";
 import type { ListKeeper } from "./testing/list-keeper.ts";
 import { until } from "./testing/service.ts";
 
@@ -16,6 +16,8 @@ afterEach(async () => {
 
 const backend = statement<{ pid: number }>("testBackend", "SELECT pg_backend_pid() AS pid");
 const impatient = statement("testImpatient", "SET LOCAL lock_timeout = '20ms'");
+const hurried = statement("testHurried", "SET LOCAL statement_timeout = '30ms'");
+const slow = statement("testSlow", "SELECT pg_sleep(5)");
 const touchFirst = statement("testTouchFirst", "UPDATE incidents SET detail = detail WHERE subject = $1");
 
 describe("the inbox", () => {
@@ -32,8 +34,11 @@ describe("the inbox", () => {
     expect(await keeper.ask("SELECT FROM inbox WHERE event_id = $1", [once.id])).toHaveLength(1);
   });
 
-  test("types that nobody handles are left alone and not recorded", async () => {
-    const foreign = keeper.add("foreign", "a", { type: "payments.something-else.v1" });
+  test.each([
+    ["one that is declared and not handled here", ofNoConcern],
+    ["whatever its version", ofNoConcern.replace("v1", "v7")],
+  ])("an event of no concern is left alone and not recorded: %s", async (_, type) => {
+    const foreign = keeper.add("foreign", "a", { type });
     await keeper.start();
     await keeper.publish(foreign);
     await keeper.settled();
@@ -128,5 +133,96 @@ describe("what passes is tried again and never parked", () => {
     await keeper.settled();
     expect(await keeper.entries("locked")).toEqual(["a"]);
     expect(await keeper.parked("locked")).toEqual([]);
+  });
+});
+
+describe("a statement that takes too long", () => {
+  /** Lets the events of a list meet the time-out so many times. */
+  function slowFor(list: string, times: number): { met: number } {
+    const count = { met: 0 };
+    keeper.before = async (tx, events) => {
+      if (count.met >= times || !events.some((event) => event.data.list === list)) return;
+      count.met++;
+      await tx.run(hurried);
+      await tx.run(slow);
+    };
+    return count;
+  }
+
+  test("a few times is the database's load: nothing is parked", async () => {
+    const count = slowFor("loaded", 4);
+    await keeper.publish(keeper.add("beside", "a"), keeper.add("loaded", "a"), keeper.add("loaded", "b"));
+    await keeper.start();
+    await keeper.settled();
+    expect(count.met).toBe(4);
+    for (const [list, entries] of [
+      ["loaded", ["a", "b"]],
+      ["beside", ["a"]],
+    ] as const)
+      expect(await keeper.entries(list)).toEqual(entries);
+    expect(await keeper.parked("loaded")).toEqual([]);
+  });
+
+  test("each time is the event's own fault: it is parked, and others flow", async () => {
+    const count = slowFor("heavy", Number.POSITIVE_INFINITY);
+    await keeper.publish(keeper.add("heavy", "a"), keeper.add("light", "a"), keeper.add("heavy", "b"));
+    await keeper.start();
+    await keeper.settled();
+    expect(await keeper.entries("light")).toEqual(["a"]);
+    expect(await keeper.entries("heavy")).toEqual([]);
+    expect(await keeper.parked("heavy")).toEqual(["a", "b"]);
+    expect((await keeper.openIncidents("heavy"))[0]?.detail).toContain("statement timeout");
+    expect(count.met).toBeGreaterThanOrEqual(5);
+    expect(count.met).toBeLessThan(20);
+  });
+
+  test("of one that waited is its own fault too", async () => {
+    await keeper.start();
+    await keeper.publish(keeper.add("patient", "b after a"));
+    await keeper.settled();
+    await keeper.stop();
+    const count = slowFor("patient", Number.POSITIVE_INFINITY);
+    // Only the sweep tries it: nothing else of its key comes.
+    await keeper.start({ sweepMs: 20 });
+    await until(async () => (await keeper.parked("patient")).length === 1, "the parked event");
+    expect(await keeper.parked("patient")).toEqual(["b after a"]);
+    expect((await keeper.openIncidents("patient"))[0]?.detail).toContain("statement timeout");
+    expect(count.met).toBeGreaterThanOrEqual(5);
+  });
+});
+
+describe("the inbox's days", () => {
+  const days = async () =>
+    (
+      await keeper.ask(
+        "SELECT relname FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE inhparent = 'inbox'::regclass",
+      )
+    )
+      .map(({ relname }) => relname as string)
+      .toSorted();
+  const day = async (offset: number) =>
+    (await keeper.ask(`SELECT 'inbox_' || to_char(current_date + ${offset}, 'YYYYMMDD') AS name`))[0].name as string;
+
+  test("are made ahead, and dropped with what is in them once no redelivery can come; what has no day stays", async () => {
+    await keeper.ask(`DO $$ BEGIN
+      FOR back IN 7..10 LOOP
+        EXECUTE format('CREATE TABLE inbox_%s PARTITION OF inbox FOR VALUES FROM (%L) TO (%L)',
+          to_char(current_date - back, 'YYYYMMDD'), inbox_bound(current_date - back), inbox_bound(current_date - back + 1));
+        EXECUTE format('ALTER TABLE inbox_%s OWNER TO orders_owner', to_char(current_date - back, 'YYYYMMDD'));
+        INSERT INTO inbox VALUES (inbox_bound(current_date - back));
+      END LOOP;
+    END $$`);
+    const before = (await keeper.ask("SELECT count(*)::int AS rows FROM inbox"))[0].rows as number;
+    await keeper.start();
+    await until(async () => !(await days()).includes(await day(-9)), "the drop of old days");
+    const left = await days();
+    for (const offset of [0, 1, 2, 3, -7, -8]) expect(left).toContain(await day(offset));
+    for (const offset of [-9, -10]) expect(left).not.toContain(await day(offset));
+    expect(left).toContain("inbox_default");
+    expect((await keeper.ask("SELECT count(*)::int AS rows FROM inbox"))[0].rows).toBe(before - 2);
+    // Today's events go into today's partition, so that they can be dropped with it.
+    await keeper.publish(keeper.add("today", "a"));
+    await keeper.settled();
+    expect(await keeper.ask(`SELECT FROM ${await day(0)}`)).not.toEqual([]);
   });
 });

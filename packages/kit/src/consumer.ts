@@ -1,7 +1,7 @@
 import { createBlame } from "./blame.ts";
 import type { Database, Transaction } from "./database.ts";
 import { createDispatcher } from "./dispatch.ts";
-import type { EventHandler } from "./dispatch.ts";
+import type { DeclaredEvent, EventHandler } from "./dispatch.ts";
 import { isStatementTimeout, isTransient, messageOf } from "./errors.ts";
 import { OffsetOutOfRange } from "./eventlog.ts";
 import type { Consumer, DeliveredEvent, EventLog, ReaderPosition } from "./eventlog.ts";
@@ -29,6 +29,8 @@ export interface ConsumerOptions {
   /** The consumer group, which is the service's name. */
   group: string;
   handlers: EventHandler[];
+  /** Every event that is declared, by whomever: what is not is parked, because it may be meant for this group. */
+  declared: readonly DeclaredEvent[];
   db: Database;
   eventLog: EventLog;
   newId: () => string;
@@ -36,6 +38,8 @@ export interface ConsumerOptions {
   metrics: Metrics;
   /** Least time between two batches, in ms. */
   paceMs?: number;
+  /** How often to look for what waits, in ms. Default 5 s. */
+  sweepMs?: number;
   /** How long an event may wait before it is parked. Default 600 s. */
   waitAtMostSeconds?: number;
   /** Faults on purpose; none where not given. */
@@ -59,8 +63,8 @@ export interface EventConsumer {
  * the events are handled one by one, so that only the guilty event's key is parked.
  */
 export function createConsumer(options: ConsumerOptions): EventConsumer {
-  const { group, handlers, db, eventLog, log, faults = inertFaults } = options;
-  const { topics, concerns, dispatch } = createDispatcher({ group, handlers, metrics: options.metrics });
+  const { group, db, eventLog, log, faults = inertFaults } = options;
+  const { topics, concerns, dispatch } = createDispatcher(options);
   const seconds = options.metrics.histogram("crowdcrunch_event_batch_seconds", "Time to handle a batch of events");
   const rewinds = options.metrics.counter(
     "crowdcrunch_consumer_rewinds_total",
@@ -179,7 +183,7 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
     clearTimeout(timer);
     timerDueMs = dueMs;
     timer = setTimeout(() => {
-      sweeping = sweeping.then(sweep).finally(() => scheduleSweep(idleSweepMs));
+      sweeping = sweeping.then(sweep).finally(() => scheduleSweep(options.sweepMs ?? idleSweepMs));
     }, afterMs);
   }
 

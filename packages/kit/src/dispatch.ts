@@ -33,14 +33,23 @@ export function onEvents<const Contracts extends readonly EventContract<string, 
 export interface Dispatcher {
   /** The topics of the contracts that are handled. */
   topics: string[];
-  /** True for events of a handled contract, in whatever version. */
+  /** True for events of a handled contract, in whatever version, and for those that nobody has declared. */
   concerns(event: DeliveredEvent): boolean;
   /** Runs the handlers over events of one transaction. Resolves to those that must wait. */
   dispatch(tx: Transaction, events: DeliveredEvent[]): Promise<DeliveredEvent[]>;
 }
 
+/** What is known of an event that is declared. */
+export type DeclaredEvent = Pick<EventContract, "topic" | "name">;
+
 /** Knows which handler an event goes to. Throws when two handle one contract. */
-export function createDispatcher(options: { group: string; handlers: EventHandler[]; metrics: Metrics }): Dispatcher {
+export function createDispatcher(options: {
+  group: string;
+  handlers: EventHandler[];
+  /** Every event that is declared: one that is not may be for this service, by a publisher that is newer. */
+  declared: readonly DeclaredEvent[];
+  metrics: Metrics;
+}): Dispatcher {
   const { group, handlers } = options;
   const contracts = new Map<string, { contract: EventContract<string, unknown>; handler: EventHandler }>();
   for (const handler of handlers) {
@@ -50,13 +59,14 @@ export function createDispatcher(options: { group: string; handlers: EventHandle
     }
   }
   // A known event in an unknown version must not be dropped: its consumer would silently miss it.
-  const names = new Set([...contracts.values()].map(({ contract }) => `${contract.topic}.${contract.name}`));
+  const names = new Set([...contracts.values()].map(({ contract }) => nameOf(contract)));
+  const ofOthers = new Set(options.declared.map(nameOf).filter((name) => !names.has(name)));
   const handledTotal = options.metrics.counter("crowdcrunch_events_handled_total", "Events handled", ["type"]);
 
   return {
     topics: [...new Set([...contracts.values()].map(({ contract }) => contract.topic))],
     concerns(event) {
-      return contracts.has(event.type) || names.has(event.type.replace(/\.v\d+$/, ""));
+      return contracts.has(event.type) || !ofOthers.has(event.type.replace(/\.v\d+$/, ""));
     },
     async dispatch(tx, events) {
       const byHandler = new Map<EventHandler, ParsedEvent[]>();
@@ -78,6 +88,10 @@ export function createDispatcher(options: { group: string; handlers: EventHandle
       return events.filter((event) => waiting.has(event.id));
     },
   };
+}
+
+function nameOf({ topic, name }: DeclaredEvent): string {
+  return `${topic}.${name}`;
 }
 
 function parse(contract: EventContract<string, unknown>, data: unknown): unknown {

@@ -101,3 +101,14 @@ test("a table that is in use by the version before is waited for by trying again
   await run();
   expect(await applied()).toContain("002_more.sql");
 });
+
+test("a new database stands at the beginning of every log, one that was there before where its group does", async () => {
+  await put("001_things.sql", "CREATE TABLE things (id int)");
+  await run();
+  const beginning = "SELECT topic, next FROM log_positions WHERE log = ''";
+  expect((await owner.query(beginning)).rows).toEqual([{ topic: "", next: "0" }]);
+  // As before the table came.
+  await owner.query("DROP TABLE log_positions; DELETE FROM migrations WHERE name = 'kit/003_log_positions.sql'");
+  await run();
+  expect((await owner.query(beginning)).rows).toEqual([]);
+});

@@ -66,6 +66,7 @@ describe("an event that cannot be handled", () => {
 
   test.each([
     ["an unknown version of a known event", { type: "payments.text-added.v2" }, "does not know it"],
+    ["an event that nobody has declared", { type: "payments.text-removed.v1" }, "does not know it"],
     ["data that break the contract", { data: { list: "l", text: 7 } }, "/text must be string"],
   ])("may be %s", async (what, more, reason) => {
     await keeper.start();

@@ -1,3 +1,4 @@
+import { allEvents } from "@crowdcrunch/events/catalogue";
 import { readFile } from "node:fs/promises";
 import { fastify } from "fastify";
 import type { FastifyInstance } from "fastify";
@@ -13,7 +14,8 @@ import { openDatabase, untilAvailable } from "./database.ts";
 import type { Database } from "./database.ts";
 import { defaultPartitions } from "./eventlog.ts";
 import type { EventLog } from "./eventlog.ts";
-import { postgresEventLog } from "./eventlog-postgres.ts";
+import { closeEmbeddedLog } from "./eventlog-postgres/closing.ts";
+import { openEventLog } from "./eventlogs.ts";
 import type { Faults } from "./faults.ts";
 import { serveSubgraph } from "./graphql.ts";
 import { httpSettings } from "./http.ts";
@@ -136,12 +138,15 @@ export async function start<Variables extends TObject>(
       () => migrate({ service: name, ownerUrl: config.OWNER_DATABASE_URL, folder: new URL("migrations/", root), log }),
       { log, what: "migration", signal },
     );
-    const eventLog = (
-      options.eventLog ??
-      ((context) =>
-        postgresEventLog({ pool: context.db.pool, url: context.databaseUrl, service: context.service, log }))
-    )({ db, log, service: name, databaseUrl: config.DATABASE_URL });
+    const databaseUrl = config.DATABASE_URL;
+    const eventLog =
+      options.eventLog?.({ db, log, service: name, databaseUrl }) ??
+      (await openEventLog({ config, service: name, log, pool: db.pool, databaseUrl }));
     onStop(() => eventLog.close());
+    if (config.KAFKA_BROKERS !== undefined) {
+      // Before anything is published there: what is left on the embedded log would never be handled.
+      await untilAvailable(() => closeEmbeddedLog(db.pool), { log, what: "going over to Kafka", signal });
+    }
     await untilAvailable(() => eventLog.ensureTopics([{ topic: name, partitions: defaultPartitions }]), {
       log,
       what: "event log",
@@ -156,6 +161,7 @@ export async function start<Variables extends TObject>(
     const consumer = createConsumer({
       group: name,
       handlers: parts.handlers ?? [],
+      declared: allEvents,
       db,
       eventLog,
       newId,

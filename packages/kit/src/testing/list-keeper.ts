@@ -19,6 +19,10 @@ export type Added = EventOf<typeof added>;
 /** What the keeper publishes for each text that it has put on a list. */
 export const kept = event({ topic: worldService, name: "text-kept", version: 1, key: "list", subject: "list" }, Added);
 
+/** Of no concern to the keeper. */
+export const ofNoConcern = "payments.ledger-closed.v1";
+const declared = [added, kept, { topic, name: "ledger-closed" }];
+
 const tables = `
   CREATE TABLE entries (
     position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -83,7 +87,14 @@ export async function createListKeeper(): Promise<ListKeeper> {
     publish: (...events) => publisher.append(topic, events),
     async start(options) {
       const eventLog = world.openEventLog(worldService);
-      const consumer = createConsumer({ ...world, eventLog, group: worldService, handlers: [handler], ...options });
+      const consumer = createConsumer({
+        ...world,
+        eventLog,
+        group: worldService,
+        handlers: [handler],
+        declared,
+        ...options,
+      });
       running.push(consumer);
       await consumer.start();
       return consumer;
