@@ -1,4 +1,4 @@
-import { processVariables } from "@crowdcrunch/kit/variables";
+import { eventLogVariables, processVariables } from "@crowdcrunch/kit/variables";
 import Type from "typebox";
 import type { Static } from "typebox";
 
@@ -28,6 +28,7 @@ function serviceUrl(service: ServiceName) {
 /** The gateway's variables. */
 export const gatewayVariables = Type.Object({
   ...processVariables,
+  ...eventLogVariables,
   DATABASE_URL: Type.String({
     pattern: "^postgres(ql)?://",
     description: "the database with the event log, as the role gateway",

@@ -4,7 +4,7 @@ import { readConfig } from "@crowdcrunch/kit/config";
 import { openDatabase } from "@crowdcrunch/kit/database";
 import { forbidden } from "@crowdcrunch/kit/errors";
 import type { EventLog } from "@crowdcrunch/kit/eventlog";
-import { postgresEventLog } from "@crowdcrunch/kit/eventlog-postgres";
+import { openEventLog } from "@crowdcrunch/kit/eventlogs";
 import { serveFaults } from "@crowdcrunch/kit/fault-routes";
 import { httpSettings } from "@crowdcrunch/kit/http";
 import { createTokenVerifier, requireViewer } from "@crowdcrunch/kit/identity";
@@ -55,7 +55,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
 
   async function startParts(starting: StartingProcess): Promise<{ url: string }> {
     const { log, metrics, faults, onStop } = starting;
-    const eventLog = options.eventLog ?? openEventLog(config, starting);
+    const eventLog = options.eventLog ?? (await openLog(config, starting));
     const denyList = createDenyList({ eventLog, log });
     onStop(() => denyList.stop());
     const upstreams = openUpstreams(config);
@@ -117,8 +117,8 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   }
 }
 
-/** The log in the database, on few connections: it is read along and nothing else. */
-function openEventLog(config: GatewayConfig, { log, metrics, onStop }: StartingProcess): EventLog {
+/** The event log, on few connections: it is read along and nothing else. */
+async function openLog(config: GatewayConfig, { log, metrics, onStop }: StartingProcess): Promise<EventLog> {
   const db = openDatabase({
     url: config.DATABASE_URL,
     connections: 1,
@@ -128,7 +128,7 @@ function openEventLog(config: GatewayConfig, { log, metrics, onStop }: StartingP
     metrics,
   });
   onStop(() => db.close());
-  const eventLog = postgresEventLog({ pool: db.pool, url: config.DATABASE_URL, service: name, log });
+  const eventLog = await openEventLog({ config, service: name, log, pool: db.pool, databaseUrl: config.DATABASE_URL });
   onStop(() => eventLog.close());
   return eventLog;
 }
