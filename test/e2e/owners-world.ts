@@ -14,6 +14,18 @@ export interface OwnersThings {
   values: KnownValues;
   /** Arguments that are nobody's, where a generated one would be refused before anybody asks who calls. */
   neutral: KnownValues;
+  /** The mutations that were done on the way, as they were asked and answered. */
+  acts: Act[];
+}
+
+export interface Act {
+  service: string;
+  mutation: string;
+  /** The whole operation, with the variable `input`. */
+  query: string;
+  input: Record<string, unknown>;
+  token: string;
+  result: Record<string, unknown>;
 }
 
 const shipTo = { name: "Ada Byron", line1: "1 Lime Street", city: "London", postalCode: "EC3M 7AA", countryCode: "GB" };
@@ -28,6 +40,8 @@ export async function buyForOwner(services: OpenServices): Promise<OwnersThings>
   const ownerToken = signedUp.signUp.accessToken as string;
   const ownerId = signedUp.signUp.user.id as string;
 
+  const acts: Act[] = [];
+
   async function ask(service: string, query: string, variables: Record<string, unknown> = {}, token = ownerToken) {
     const { data, errors } = await services.ask(service, query, token, variables);
     if (errors) throw new Error(`${query}: ${JSON.stringify(errors)}`);
@@ -35,12 +49,19 @@ export async function buyForOwner(services: OpenServices): Promise<OwnersThings>
   }
 
   /** Does a mutation of one input and gives its success. */
-  async function act(service: string, mutation: string, success: string, input: object, token = ownerToken) {
+  async function act(
+    service: string,
+    mutation: string,
+    success: string,
+    input: Record<string, unknown>,
+    token = ownerToken,
+  ) {
     const inputType =
       mutation === "recordDelivery" ? "ShipmentInput" : `${mutation[0]!.toUpperCase()}${mutation.slice(1)}Input`;
     const query = `mutation ($input: ${inputType}!) { ${mutation}(input: $input) { __typename ... on Problem { message } ${success} } }`;
     const { [mutation]: result } = await ask(service, query, { input }, token);
     if (!success.includes(`on ${result.__typename} `)) throw new Error(`${mutation}: ${JSON.stringify(result)}`);
+    acts.push({ service, mutation, query, input, token, result });
     return result;
   }
 
@@ -143,6 +164,7 @@ export async function buyForOwner(services: OpenServices): Promise<OwnersThings>
   });
 
   return {
+    acts,
     ownerId,
     orderId: order.id,
     references: {
