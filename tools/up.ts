@@ -1,6 +1,8 @@
 /** `make up`: starts the shop in the background, waits until it is ready and prints its addresses. */
 import { Problem, main, shopPlace } from "./environment.ts";
 import type { Readiness } from "./control.ts";
+import { chosenFaults } from "./fault-choice.ts";
+import { faultyProcesses } from "./fault-control.ts";
 import { chosenKafka, kafka } from "./kafka/shop-kafka.ts";
 import { gateway, postgres, provider, services } from "./processes.ts";
 import { startShop } from "./shop.ts";
@@ -24,7 +26,11 @@ function progressPrinter(): (readiness: Readiness[]) => void {
 await main(async () => {
   const startedAt = performance.now();
   const place = shopPlace();
-  const options = { ...place, kafka: chosenKafka(), lifeline: false, say: console.log, progress: progressPrinter() };
+  const faults = chosenFaults();
+  const options = {
+    ...{ ...place, kafka: chosenKafka(), lifeline: false, say: console.log, progress: progressPrinter() },
+    env: Object.fromEntries(faultyProcesses.map((name) => [name, faults])),
+  };
   const shop = await startShop(options).catch((error: unknown) => {
     const state = readState(place.varDir);
     if (error instanceof Problem && state && isAlive(state)) error.message += "\n\nmake status · make logs · make down";
@@ -46,5 +52,6 @@ await main(async () => {
   );
   if (shop.kafka === true) row(kafka.name, `127.0.0.1:${kafka.port + shop.portOffset}`, `data in ${shop.varDir}/kafka`);
   else if (shop.kafka) row(kafka.name, shop.kafka.brokers.join(), "not of this shop");
+  if (faults["FAULT_INJECTION"]) console.log("\nFaults may be caused on purpose: make faults.");
   console.log("\nmake status · make logs · make mails · make demo · make down");
 });
