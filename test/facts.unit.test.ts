@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { allEvents, notYetDue } from "@crowdcrunch/events/catalogue";
 import type { EventContract } from "@crowdcrunch/events/contract";
 import { services as subgraphsOfGateway } from "@crowdcrunch/gateway/config";
+import { liveFields } from "@crowdcrunch/gateway/live-fields";
 import { readConfig } from "@crowdcrunch/kit/config";
 import { openDatabase } from "@crowdcrunch/kit/database";
 import { createTokenVerifier } from "@crowdcrunch/kit/identity";
@@ -84,7 +85,10 @@ describe("events", () => {
     expect({ type, isPublished: sourcesOf("services", topic).some(publishes) }).toEqual({ type, isPublished: true });
     expect(read("services", topic, "README.md")).toContain(name);
     const consumers = names.filter((service) => handled.get(service)!.has(type));
-    if (sourcesOf("gateway").some((source) => source.includes(`${exported}.type`))) consumers.push("gateway");
+    const listensTo = Object.values(liveFields).some(({ events }) => events.includes(contract));
+    if (listensTo || sourcesOf("gateway").some((source) => source.includes(`${exported}.type`))) {
+      consumers.push("gateway");
+    }
     expect(consumers).not.toEqual([]);
     // A service learns of its own doings without the log.
     expect(consumers).not.toContain(topic);
