@@ -1,4 +1,4 @@
-import { ConfigResourceTypes } from "kafkajs";
+import kafkajs from "kafkajs";
 import type { Admin } from "kafkajs";
 import type { TopicDeclaration } from "../eventlog.ts";
 import type { Logger } from "../logger.ts";
@@ -103,7 +103,7 @@ async function untilPresent<Found extends Map<string, unknown>>(
 async function checkSettings(admin: Admin, names: string[], log: Logger): Promise<void> {
   let described: Awaited<ReturnType<Admin["describeConfigs"]>>;
   try {
-    const resources = names.map((name) => ({ type: ConfigResourceTypes.TOPIC, name }));
+    const resources = names.map((name) => ({ type: kafkajs.ConfigResourceTypes.TOPIC, name }));
     described = await admin.describeConfigs({ resources, includeSynonyms: false });
   } catch (error) {
     if (protocolErrorOf(error)?.endsWith("AUTHORIZATION_FAILED") !== true) throw error;

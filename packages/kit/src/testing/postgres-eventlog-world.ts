@@ -68,13 +68,15 @@ export async function createPostgresEventLogWorld(
   };
 }
 
-function quietPool(url: string, max: number): Pool {
+/** A pool whose lost connections are nobody's concern. */
+export function quietPool(url: string, max: number): Pool {
   const pool = new Pool({ ...connectionSettings({ url, applicationName: "test" }), max });
   pool.on("error", () => {});
   return pool;
 }
 
-async function createOutbox(database: TestDatabase, service: string): Promise<void> {
+/** Makes the tables of messages in a service's schema. */
+export async function createOutbox(database: TestDatabase, service: string): Promise<void> {
   const owner = new Client({ connectionString: database.url(`${service}_owner`) });
   await owner.connect();
   const sql = await readFile(new URL("../../migrations/001_messaging.sql", import.meta.url), "utf8");
