@@ -1,7 +1,7 @@
 /** The one list of the processes that make a shop, as data. */
 import { join } from "node:path";
 import type { ShopPlace } from "./environment.ts";
-import { eventLogVariables, kafkaProcess, rememberedKafka } from "./kafka/shop-kafka.ts";
+import { eventLogVariables, eventLogVariablesOfTools, kafkaProcess, rememberedKafka } from "./kafka/shop-kafka.ts";
 import type { KafkaChoice } from "./kafka/shop-kafka.ts";
 import type { Plan, ProcessPlan } from "./plan.ts";
 import { postgresProcess } from "./postgres.ts";
@@ -47,6 +47,8 @@ export interface ShopAddresses extends ShopPlace {
   secrets: Secrets;
   /** The Kafka that its events are in; false where they are in the embedded log. */
   kafka: KafkaChoice;
+  /** The variables by which a program beside the shop finds its event log, and the environment they stand in. */
+  eventLogEnvironment: Record<string, string | undefined>;
   /** Where a process serves, e.g. http://127.0.0.1:4004. */
   url(process: { port: number }): string;
   /** Where a process' /readyz and /metrics are. */
@@ -62,10 +64,12 @@ export interface ShopAddresses extends ShopPlace {
 export async function shopAddresses(place: ShopPlace, kafka?: KafkaChoice): Promise<ShopAddresses> {
   const secrets = await ensureSecrets(place.varDir, roles);
   const at = (port: number) => `127.0.0.1:${port + place.portOffset}`;
+  const choice = kafka ?? rememberedKafka(place.varDir) ?? false;
   return {
     ...place,
     secrets,
-    kafka: kafka ?? rememberedKafka(place.varDir) ?? false,
+    kafka: choice,
+    eventLogEnvironment: { ...process.env, ...eventLogVariablesOfTools(choice, place) },
     url: ({ port }) => `http://${at(port)}`,
     metricsUrl: ({ port }) => `http://${at(port + metricsPortDistance)}`,
     databaseUrl: (role, database = databaseName) =>
@@ -88,7 +92,8 @@ export function environmentOf(name: string, shop: ShopAddresses): Record<string,
     // Types are stripped once, not at every start: starts are faster and 15 MiB smaller.
     NODE_COMPILE_CACHE: join(shop.varDir, "cache/node"),
     // Node would take memory while there is any; eleven processes share a laptop.
-    NODE_OPTIONS: "--max-semi-space-size=8 --max-old-space-size=160",
+    // And kafkajs sets timers that are due already, about which Node would complain.
+    NODE_OPTIONS: "--max-semi-space-size=8 --max-old-space-size=160 --disable-warning=TimeoutNegativeWarning",
     ...(name === "gateway" ? {} : { OWNER_DATABASE_URL: shop.databaseUrl(`${name}_owner`) }),
     ...ownVariables(shop)[name],
   };

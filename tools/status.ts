@@ -1,32 +1,30 @@
 /** `make status`: what each process of the shop does. */
-import { Client } from "pg";
+import { setTimeout as sleep } from "node:timers/promises";
 import { readinessOf } from "./control.ts";
 import { main, shopPlace } from "./environment.ts";
+import { kafka as kafkaBroker } from "./kafka/shop-kafka.ts";
+import { openShopLog } from "./event-log.ts";
+import type { GroupLag } from "./event-log.ts";
 import { memoryOf } from "./memory.ts";
 import { shopAddresses } from "./processes.ts";
+import type { ShopAddresses } from "./processes.ts";
 import { isAlive, leftovers, readState } from "./supervisor-state.ts";
 import type { ProcessState } from "./supervisor-state.ts";
 
-/** Events that each consumer group has not handled yet, as the log itself says. Empty while the database is away. */
-async function lagByGroup(databaseUrl: string): Promise<Map<string, number>> {
-  const client = new Client({
-    connectionString: databaseUrl,
-    connectionTimeoutMillis: 2_000,
-    application_name: "status",
-  });
+/** What each group has not handled yet, as the log itself says; undefined while it does not answer. */
+async function lagsOf(shop: ShopAddresses): Promise<GroupLag[] | undefined> {
+  const log = await openShopLog(shop);
   try {
-    await client.connect();
-    const { rows } = await client.query<{ group_name: string; lag: string }>(
-      `SELECT p.group_name, sum(h.next - p.committed) AS lag
-       FROM eventlog.positions p JOIN eventlog.heads h USING (topic, partition) GROUP BY p.group_name`,
-    );
-    return new Map(rows.map((row) => [row.group_name, Number(row.lag)]));
+    return await Promise.race([log.lags(), sleep(patienceMs, undefined, { ref: false })]);
   } catch {
-    return new Map();
+    return undefined;
   } finally {
-    await client.end().catch(() => {});
+    await log.close().catch(() => {});
   }
 }
+
+/** A log that does not answer must not keep the rest from being seen. */
+const patienceMs = 5_000;
 
 function uptime(since: string | undefined): string {
   if (since === undefined) return "-";
@@ -65,7 +63,11 @@ await main(async () => {
     return;
   }
   const shop = await shopAddresses(place);
-  const lag = await lagByGroup(shop.databaseUrl("auditor"));
+  const lags = await lagsOf(shop);
+  const lagOf = (name: string) => {
+    const own = (lags ?? []).filter(({ group }) => group === name);
+    return own.length === 0 ? "-" : String(own.reduce((sum, { events }) => sum + events, 0));
+  };
   const rows = await Promise.all(
     state.processes.map(async (process_) => {
       const { name, pid, port, startedAt, restarts } = process_;
@@ -78,10 +80,20 @@ await main(async () => {
         memory === undefined ? "-" : `${Math.round(memory / 2 ** 20)} MiB`,
         uptime(process_.state === "running" ? startedAt : undefined),
         String(restarts),
-        String(lag.get(name) ?? "-"),
+        lagOf(name),
       ];
     }),
   );
   console.log(`The shop is ${state.phase} (${state.mode === "dev" ? "make dev" : "make up"}, pid ${state.pid}).\n`);
   printTable([["process", "state", "pid", "port", "memory", "up for", "restarts", "lag"], ...rows]);
+  console.log(`\nEvents are in ${whereEventsAre(shop)}; each group has this many left to handle:`);
+  if (!lags) console.log("  (the event log does not answer)");
+  for (const [group, topics] of Map.groupBy(lags ?? [], (lag) => lag.group))
+    console.log(`  ${group.padEnd(12)} ${topics.map(({ topic, events }) => `${topic} ${events}`).join(", ")}`);
 });
+
+function whereEventsAre({ kafka, portOffset }: ShopAddresses): string {
+  if (kafka === false) return "the embedded log";
+  if (kafka === true) return `the shop's own Kafka, 127.0.0.1:${kafkaBroker.port + portOffset}`;
+  return `the Kafka at ${kafka.brokers.join()}`;
+}
