@@ -1,13 +1,12 @@
 import { startBroker } from "@crowdcrunch/tools/kafka/broker";
 import { freePorts } from "@crowdcrunch/tools/kafka/free-ports";
+import type { OutsideKafka } from "@crowdcrunch/tools/kafka/shop-kafka";
 import type { Links } from "./links.ts";
 
 /** The Kafka of a run, which nobody else uses. */
 export interface Broker {
-  /** For KAFKA_BROKERS of the shop's processes; leads through the link "shop>broker". */
-  brokers: string[];
-  /** Past the link, for the harness itself. */
-  directBrokers: string[];
+  /** The shop's processes reach it through the link "shop>broker", the harness past it. */
+  choice: OutsideKafka;
   /** As `kill -9`; resolves when it is gone. Its data stay. */
   kill(): Promise<void>;
   /** Asks it to end; resolves when it has. */
@@ -33,8 +32,7 @@ export async function openBroker(links: Links, say: (sentence: string) => void):
   const link = await links.open(brokerLink, broker.ports.proxied!, linkPort);
   let [runs, frozen] = [true, false];
   const opened: Broker = {
-    brokers: [`127.0.0.1:${link.port}`],
-    directBrokers: broker.brokers,
+    choice: { brokers: [`127.0.0.1:${link.port}`], directBrokers: broker.brokers, prefix: "chaos" },
     async kill() {
       runs = false;
       await broker.kill();

@@ -8,6 +8,8 @@ import type { ShopAddresses } from "@crowdcrunch/tools/processes";
 import { openShop } from "../e2e/whole-shop.ts";
 import type { Article, Variables, WholeShop } from "../e2e/whole-shop.ts";
 import { openBroker } from "./broker.ts";
+import { openLogs } from "./event-logs.ts";
+import type { EventLogs } from "./event-logs.ts";
 import type { Broker } from "./broker.ts";
 import { openLinks } from "./links.ts";
 import type { Links } from "./links.ts";
@@ -25,11 +27,13 @@ export interface Place {
   whole: WholeShop;
   /** The graph as shoppers reach it, through the link "driver>gateway". */
   graph: GraphClient;
+  graphUrl: string;
   links: Links;
   processes: Processes;
   points: Points;
   /** Undefined where the event log is embedded in Postgres. */
   broker: Broker | undefined;
+  logs: EventLogs;
   /** What the steady load buys: two that are sent and one to download. */
   articles: Article[];
   /** Heals whatever a scenario has left broken. */
@@ -56,8 +60,11 @@ export async function openPlace({ kafka, seed, say }: PlaceOptions): Promise<Pla
     const broker = kafka ? await openBroker(links, say) : undefined;
     if (broker) ends.push(() => broker.end());
     await openShopLinks(links);
-    const whole = await openShop({ portOffset, env: (addresses) => variables(addresses, links, broker) });
+    const choice = broker?.choice ?? false;
+    const whole = await openShop({ portOffset, kafka: choice, env: (addresses) => variables(addresses, links) });
     ends.push(() => whole.stop());
+    const logs = openLogs(whole.shop, choice);
+    ends.push(() => logs.close());
     const front = new URL(whole.shop.graphUrl);
     front.port = String(links.get("driver>gateway").port);
     const graph = openGraph(front.href, { connections: 256, timeoutMs: answerMs });
@@ -66,7 +73,7 @@ export async function openPlace({ kafka, seed, say }: PlaceOptions): Promise<Pla
     const points = openPoints(whole.shop, seed);
     const articles = await Promise.all([whole.article(1_000_000), whole.article(1_000_000), whole.download()]);
     return {
-      ...{ whole, graph, links, processes, points, broker, articles, close },
+      ...{ whole, graph, graphUrl: front.href, links, processes, points, broker, logs, articles, close },
       async restore() {
         for (const link of links.all()) await link.set({});
         await broker?.restore();
@@ -96,7 +103,7 @@ async function openShopLinks(links: Links): Promise<void> {
 }
 
 /** What leads the processes through the links, and lets them be broken. */
-function variables(addresses: ShopAddresses, links: Links, broker: Broker | undefined): Variables {
+function variables(addresses: ShopAddresses, links: Links): Variables {
   const through = (name: string, url: string) => {
     const changed = new URL(url);
     changed.port = String(links.get(name).port);
@@ -109,7 +116,6 @@ function variables(addresses: ShopAddresses, links: Links, broker: Broker | unde
       DATABASE_URL: database(name),
       ...(name === "gateway" ? {} : { OWNER_DATABASE_URL: database(`${name}_owner`) }),
       FAULT_INJECTION: "true",
-      ...(broker ? { KAFKA_BROKERS: broker.brokers.join(",") } : {}),
     };
   }
   for (const service of services) {

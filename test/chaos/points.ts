@@ -2,7 +2,7 @@ import { existsSync, openSync, readSync, closeSync, readdirSync, statSync } from
 import { join } from "node:path";
 import type { FaultInput, FaultPoint } from "@crowdcrunch/kit/faults";
 import { operatorToken } from "@crowdcrunch/tools/client";
-import { provider, services } from "@crowdcrunch/tools/processes";
+import { gateway, provider, services } from "@crowdcrunch/tools/processes";
 import type { RunningShop } from "@crowdcrunch/tools/shop";
 
 /** The named points at which processes of the shop fail on purpose; see the kit's fault-points.ts. */
@@ -40,18 +40,23 @@ export function openPoints(shop: RunningShop, seed: number): Points {
   const names = () => readdirSync(folder).flatMap((file) => (file.endsWith(".log") ? [file.slice(0, -4)] : []));
 
   async function tell(name: string, faults: FaultInput[]): Promise<void> {
-    const token = await operatorToken(shop.varDir, { roles: ["ADMIN"] });
-    const process_ = [...services, provider].find((one) => one.name === name);
-    if (!process_) throw new Error(`${name} takes no faults; give it the variable FAULTS`);
-    const query = `mutation Set($faults: [FaultInput!]!) { ${name}SetFaults(faults: $faults) { __typename } }`;
-    const response = await fetch(`${shop.url(process_)}/graphql`, {
-      method: "POST",
-      headers: { "content-type": "application/json", authorization: `Bearer ${token}` },
-      body: JSON.stringify({ query, variables: { faults } }),
+    const admin = await operatorToken(shop.varDir, { roles: ["ADMIN"] });
+    const service = services.find((one) => one.name === name);
+    const query = `mutation Set($faults: [FaultInput!]!) { ${name}SetFaults(faults: $faults) { point } }`;
+    const request = service
+      ? { url: `${shop.url(service)}/graphql`, method: "POST", key: admin, body: { query, variables: { faults } } }
+      : name === "gateway"
+        ? { url: `${shop.url(gateway)}/faults`, method: "PUT", key: admin, body: { faults } }
+        : { url: `${shop.url(provider)}/faults`, method: "PUT", key: shop.secrets.providerApiKey, body: { faults } };
+    const response = await fetch(request.url, {
+      method: request.method,
+      headers: { "content-type": "application/json", authorization: `Bearer ${request.key}` },
+      body: JSON.stringify(request.body),
       signal: AbortSignal.timeout(10_000),
     });
-    const answer = (await response.json()) as { errors?: { message: string }[] };
-    if (answer.errors) throw new Error(`${name} does not take these faults: ${answer.errors[0]?.message}`);
+    const answer = (await response.json()) as { errors?: { message: string }[]; error?: { message: string } };
+    const error = answer.errors?.[0] ?? answer.error;
+    if (error) throw new Error(`${name} does not take these faults: ${error.message}`);
   }
 
   return {

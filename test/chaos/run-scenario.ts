@@ -161,6 +161,6 @@ async function judgeBooks(place: Place, load: Load, course: Course): Promise<Ver
 async function auditFindings(place: Place): Promise<string[]> {
   const lines: string[] = [];
   const url = place.whole.shop.databaseUrl("auditor");
-  await auditShop({ url, windowSeconds: 0, say: (line) => lines.push(line), quiet: true });
+  await auditShop({ url, env: place.logs.env, windowSeconds: 0, say: (line) => lines.push(line), quiet: true });
   return lines.slice(0, 8).map((line) => `audit: ${line.trim()}`);
 }

@@ -29,7 +29,7 @@ await main(async () => {
   const variables: RunVariables = {
     seed: numberFrom("SEED") ?? 1,
     short: process.env.SHORT === "1",
-    kafka: process.env.KAFKA === "1",
+    kafka: process.env.KAFKA !== "0",
     seconds: numberFrom("SECONDS"),
   };
   const scenarios = await allScenarios();

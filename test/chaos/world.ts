@@ -1,12 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { EventLog } from "@crowdcrunch/kit/eventlog";
 import { seeded } from "@crowdcrunch/tools/bench/shopper";
-import type { GraphClient } from "@crowdcrunch/tools/client";
+import type { GraphClient, GraphError } from "@crowdcrunch/tools/client";
 import { operatorToken } from "@crowdcrunch/tools/client";
 import type { Pool } from "pg";
 import { countUnderWay } from "../e2e/purchases.ts";
 import { orderInput, persist } from "../e2e/steady-load.ts";
-import type { Acknowledged, Load } from "../e2e/steady-load.ts";
+import type { Load } from "../e2e/steady-load.ts";
 import { tell } from "../e2e/whole-shop.ts";
 import type { Answer, Article, Shopper } from "../e2e/whole-shop.ts";
 import type { Broker } from "./broker.ts";
@@ -26,6 +27,8 @@ export interface World {
   linksTo(to: string): Link[];
   /** Throws in a scenario that does not say that it needs Kafka. */
   broker: Broker;
+  /** The event log, as a service may use it: to append what a fault brings, or to read along. */
+  eventLogAs(service: string): Promise<EventLog>;
 
   // The shoppers.
   load: Load;
@@ -33,13 +36,21 @@ export interface World {
   /** What the steady load buys. */
   articles: Article[];
   article(units: number, amountMinor?: number): Promise<Article>;
-  /** A shopper of this scenario's own; what is acknowledged to them can be added to `load.acknowledged`. */
+  /** A shopper of this scenario's own. */
   shopper(): Promise<Shopper>;
   staff(): Promise<string>;
-  /** Does a mutation and gives its answer, whichever member of the union it is; throws what the graph cannot do. */
+  /** Does a mutation and gives its answer, whichever member of the union it is; throws GraphFailure for errors. */
   tell(mutation: string, token: string, input: Record<string, unknown>, selection?: string): Promise<Answer>;
-  /** Asks for an order of one of each article, once; `changes` replaces parts of the input. */
+  /**
+   * Asks for an order of one of each article, once; `changes` replaces parts of the input. Orders that are answered for
+   * are noted, to be looked for in the books.
+   */
   place(shopper: Shopper, articles: Article[], changes?: Record<string, unknown>): Promise<Answer>;
+
+  /** Asks until there is an answer, as a good client does. */
+  persist<Result>(ask: () => Promise<Result>): Promise<Result>;
+  /** One request to the graph as it is: the status, and data and errors together. */
+  request(query: string, variables?: Record<string, unknown>, token?: string): Promise<GraphResponse>;
 
   // The course of a scenario.
   /** Does the harm, and notes how many purchases were under way at that moment. */
@@ -67,6 +78,12 @@ export interface World {
   /** The same for the same SEED. */
   random(): number;
   short: boolean;
+}
+
+export interface GraphResponse {
+  status: number;
+  data?: any;
+  errors?: GraphError[];
 }
 
 /** What a run of a scenario came to, besides the books. */
@@ -111,15 +128,10 @@ export function openWorld(options: WorldOptions): { world: World; course: Course
     const beganMs = performance.now();
     const patience = { patienceMs: recoveryPatienceMs };
     const shopper = options.shoppers[0]!;
-    const input = orderInput(shopper, place.articles);
-    const placed = await persist(
-      () => tell(graph, "placeOrder", shopper.token, input, "... on OrderPlaced { order { id number } }"),
-      patience,
-    );
+    const idempotencyKey = randomUUID();
+    const placed = await persist(() => world.place(shopper, place.articles, { idempotencyKey }), patience);
     if (placed.__typename !== "OrderPlaced") throw new Error(`placeOrder: ${JSON.stringify(placed)}`);
-    const { id, number } = placed["order"] as { id: string; number: string };
-    const note: Acknowledged = { id, number, key: input.idempotencyKey, wasCancelled: false };
-    load.acknowledged.push(note);
+    const { number } = placed["order"] as { number: string };
     const query = `query Look($number: String!) { order(number: $number) { status } }`;
     await world.until(
       `${number} CONFIRMED`,
@@ -141,6 +153,7 @@ export function openWorld(options: WorldOptions): { world: World; course: Course
       if (!place.broker) throw new Error("there is no broker: say that the scenario needs Kafka");
       return place.broker;
     },
+    eventLogAs: (service) => place.logs.as(service),
     load,
     graph,
     articles: place.articles,
@@ -152,14 +165,26 @@ export function openWorld(options: WorldOptions): { world: World; course: Course
     },
     staff: () => operatorToken(whole.shop.varDir),
     tell: (mutation, token, input, selection) => tell(graph, mutation, token, input, selection),
-    place: (shopper, articles, changes = {}) =>
-      tell(
-        graph,
-        "placeOrder",
-        shopper.token,
-        { ...orderInput(shopper, articles), ...changes },
-        "... on OrderPlaced { order { id number status } }",
-      ),
+    async place(shopper, articles, changes = {}) {
+      const input = { ...orderInput(shopper, articles), ...changes };
+      const selection = "... on OrderPlaced { order { id number status } }";
+      const answer = await tell(graph, "placeOrder", shopper.token, input, selection);
+      if (answer.__typename === "OrderPlaced") {
+        const { id, number } = answer["order"] as { id: string; number: string };
+        if (!load.acknowledged.some((told) => told.number === number))
+          load.acknowledged.push({ id, number, key: input.idempotencyKey, wasCancelled: false });
+      }
+      return answer;
+    },
+    persist: (ask) => persist(ask, { patienceMs: recoveryPatienceMs }),
+    async request(query, variables = {}, token = "") {
+      const response = await fetch(place.graphUrl, {
+        method: "POST",
+        headers: { "content-type": "application/json", ...(token ? { authorization: `Bearer ${token}` } : {}) },
+        body: JSON.stringify({ query, variables }),
+      });
+      return { status: response.status, ...((await response.json()) as object) };
+    },
     async inject(what, act) {
       course.injected += 1;
       course.inFlight = Math.max(course.inFlight, load.underWay());
@@ -205,7 +230,7 @@ export function openWorld(options: WorldOptions): { world: World; course: Course
       const { rows } = await whole.books.query<Record<string, unknown>>(sql, parameters);
       return Number(Object.values(rows[0] ?? { none: 0 })[0]);
     },
-    underWay: () => countUnderWay(whole.books),
+    underWay: async () => (await countUnderWay(whole.books)) + (await place.logs.lag()),
     random: seeded(options.seed * 1_000 + options.number),
     short: options.short,
   };
@@ -224,6 +249,3 @@ export async function shoppersOf(place: Place, count: number): Promise<{ shopper
   const timer = setInterval(() => void renew(), 240_000);
   return { shoppers, stop: () => clearInterval(timer) };
 }
-
-/** A key as clients make them. */
-export const newKey = (): string => randomUUID();

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { GraphFailure, openGraph, operatorToken } from "@crowdcrunch/tools/client";
 import type { GraphClient } from "@crowdcrunch/tools/client";
+import type { KafkaChoice } from "@crowdcrunch/tools/kafka/shop-kafka";
 import { shopAddresses } from "@crowdcrunch/tools/processes";
 import type { ShopAddresses } from "@crowdcrunch/tools/processes";
 import { startShop, stopShop } from "@crowdcrunch/tools/shop";
@@ -54,12 +55,13 @@ export interface Shopper {
 /** Further variables by process. */
 export type Variables = Record<string, Record<string, string>>;
 
-/** Starts all of a shop. `env` has further variables, which may depend on its addresses. */
+/** Starts all of a shop, by default on the embedded log. `env` has further variables, which may depend on its addresses. */
 export async function openShop(options: {
   portOffset: number;
+  kafka?: KafkaChoice;
   env?: Variables | ((addresses: ShopAddresses) => Variables);
 }): Promise<WholeShop> {
-  const { portOffset } = options;
+  const { portOffset, kafka = false } = options;
   const varDir = await mkdtemp(join(tmpdir(), "crowdcrunch-shop-"));
   const removeAll = async () => {
     await stopShop({ varDir });
@@ -67,7 +69,7 @@ export async function openShop(options: {
   };
   const env =
     typeof options.env === "function" ? options.env(await shopAddresses({ varDir, portOffset })) : (options.env ?? {});
-  const shop = await startShop({ varDir, portOffset, env }).catch(async (error: unknown) => {
+  const shop = await startShop({ varDir, portOffset, kafka, env }).catch(async (error: unknown) => {
     await removeAll();
     throw error;
   });

@@ -1,0 +1,69 @@
+import { handledTypes } from "@crowdcrunch/auditor/handled";
+import type { EventLog } from "@crowdcrunch/kit/eventlog";
+import { openEventLog } from "@crowdcrunch/kit/eventlogs";
+import { createLogger } from "@crowdcrunch/kit/logger";
+import { eventLogVariablesOfTools } from "@crowdcrunch/tools/kafka/shop-kafka";
+import type { KafkaChoice } from "@crowdcrunch/tools/kafka/shop-kafka";
+import type { RunningShop } from "@crowdcrunch/tools/shop";
+import { Pool } from "pg";
+
+/** The shop's event log from outside, past all links. */
+export interface EventLogs {
+  /** As a service: what it may append, this one may. */
+  as(service: string): Promise<EventLog>;
+  /** How many events the groups of all services have not handled yet. */
+  lag(): Promise<number>;
+  /** Where the log is, as variables. */
+  env: Record<string, string>;
+  close(): Promise<void>;
+}
+
+export function openLogs(shop: RunningShop, kafka: KafkaChoice): EventLogs {
+  const env = eventLogVariablesOfTools(kafka, shop);
+  const opened = new Map<string, Promise<EventLog>>();
+  const ends: (() => Promise<void>)[] = [];
+
+  async function open(service: string): Promise<EventLog> {
+    const databaseUrl = shop.databaseUrl(service);
+    const pool = new Pool({ connectionString: databaseUrl, max: 2 });
+    // Postgres may be killed under it.
+    pool.on("error", () => {});
+    const eventLog = await openEventLog({
+      config: {
+        ...(env["KAFKA_BROKERS"] ? { KAFKA_BROKERS: env["KAFKA_BROKERS"] } : {}),
+        KAFKA_PREFIX: env["KAFKA_PREFIX"] ?? "",
+        KAFKA_CREATE_TOPICS: false,
+        KAFKA_TLS: false,
+      },
+      ...{ service, pool, databaseUrl, log: createLogger({ service: "chaos", level: "silent" }) },
+    });
+    ends.push(async () => {
+      await eventLog.close();
+      await pool.end();
+    });
+    return eventLog;
+  }
+
+  function as(service: string): Promise<EventLog> {
+    const found = opened.get(service) ?? open(service);
+    opened.set(service, found);
+    return found;
+  }
+
+  return {
+    as,
+    env,
+    async lag() {
+      let total = 0;
+      for (const [service, types] of Object.entries(handledTypes)) {
+        const topics = [...new Set(types.map((type) => type.split(".")[0]!))];
+        const lags = await (await as(service)).lag(service, topics);
+        total += lags.reduce((sum, { committed, end }) => sum + Math.max(0, end - committed), 0);
+      }
+      return total;
+    },
+    async close() {
+      for (const end of ends) await end().catch(() => {});
+    },
+  };
+}
