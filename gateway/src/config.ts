@@ -58,6 +58,12 @@ export const gatewayVariables = Type.Object({
     description: "how many proxies stand before the gateway and add to X-Forwarded-For",
   }),
   INTROSPECTION: Type.Boolean({ default: true, description: "whether clients may ask for the graph's schema" }),
+  OPERATIONS_FILE: Type.Optional(
+    Type.String({
+      description: "the list of the only operations that are taken, by their ids; any operation where it is not set",
+      examples: ["gateway/operations.json"],
+    }),
+  ),
   CONCURRENT_REQUESTS: Type.Integer({
     default: 100,
     minimum: 1,

@@ -20,6 +20,7 @@ import { createDenyList } from "./deny-list.ts";
 import { loadGraph } from "./graph.ts";
 import { serveGraph } from "./http.ts";
 import { bodyLimitBytes } from "./limits.ts";
+import { readListedOperations } from "./listed-operations.ts";
 import { liveFields } from "./live/fields.ts";
 import { createLive } from "./live/live.ts";
 import { servePassThrough } from "./pass-through.ts";
@@ -60,6 +61,8 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     onStop(() => denyList.stop());
     const upstreams = openUpstreams(config);
     onStop(() => Promise.all(Object.values(upstreams).map((upstream) => upstream.close())));
+    const file = config.OPERATIONS_FILE;
+    const listed = file === undefined ? undefined : await readListedOperations(file);
     const supergraph =
       options.supergraph ?? (await readFile(new URL("../supergraph.graphql", import.meta.url), "utf8"));
     const graph = await loadGraph({ supergraph, upstreams, introspection: config.INTROSPECTION, log, metrics, faults });
@@ -94,6 +97,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       tokens,
       denyList,
       admission: createAdmission({ concurrency: config.CONCURRENT_REQUESTS, queueMs: config.QUEUE_MS, metrics }),
+      listed,
       eventLoopDelayMs: config.EVENT_LOOP_DELAY_MS,
       budgetMs: config.REQUEST_BUDGET_MS,
       log,

@@ -6,6 +6,8 @@ import type { Metrics } from "@crowdcrunch/kit/metrics";
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { overloaded } from "./admission.ts";
 import type { Admission } from "./admission.ts";
+import { readAsked } from "./asked.ts";
+import type { Asked } from "./asked.ts";
 import { forwardedHeaders, requestIdOf } from "./context.ts";
 import type { GatewayContext, Outcome } from "./context.ts";
 import type { DenyList } from "./deny-list.ts";
@@ -13,6 +15,7 @@ import { refusal } from "./errors.ts";
 import { apolloHeaders } from "./graph.ts";
 import type { Graph } from "./graph.ts";
 import { createQueryGuard } from "./limits.ts";
+import type { ListedOperations } from "./listed-operations.ts";
 import type { Live } from "./live/live.ts";
 import { InvalidOperation } from "./live/operation.ts";
 import { completeEvent, nextEvent, streamHeaders } from "./live/stream.ts";
@@ -23,6 +26,8 @@ export interface GraphHttpOptions {
   tokens: TokenVerifier;
   denyList: DenyList;
   admission: Admission;
+  /** The only operations that are taken; all where it is not given. */
+  listed: ListedOperations | undefined;
   /** From which mean delay of the event loop on requests are refused before they are read, in ms. */
   eventLoopDelayMs: number;
   budgetMs: number;
@@ -68,7 +73,8 @@ export async function serveGraph(app: FastifyInstance, options: GraphHttpOptions
     };
     let leave: (() => void) | undefined;
     try {
-      const [query, variables] = queryOf(request);
+      const asked = readAsked(request, options.listed);
+      const { query, variables } = asked;
       leave = await admission.enter(mutates.test(query));
       context.viewer = await identify(headers.authorization);
       if (!isWithinLimits(query, variables)) throw new CodedError("QUERY_TOO_LARGE", "The query asks for too much.");
@@ -78,8 +84,8 @@ export async function serveGraph(app: FastifyInstance, options: GraphHttpOptions
         clientAddress: request.ip,
         traceparent: headers.traceparent,
       });
-      const subscription = takesStream(request) ? live.read(query, operationNameOf(request)) : undefined;
-      if (!subscription) return await run(request, reply, context);
+      const subscription = takesStream(request) ? live.read(query, asked.operationName) : undefined;
+      if (!subscription) return await run(request, asked, reply, context);
       outcome.operation = "subscription";
       const { viewer } = context;
       const caller = { viewer, authorization: headers.authorization, clientAddress: request.ip };
@@ -94,15 +100,19 @@ export async function serveGraph(app: FastifyInstance, options: GraphHttpOptions
     }
   }
 
-  async function run(request: FastifyRequest, reply: FastifyReply, context: GatewayContext): Promise<FastifyReply> {
-    const mark = request.url.indexOf("?");
+  async function run(
+    request: FastifyRequest,
+    asked: Asked,
+    reply: FastifyReply,
+    context: GatewayContext,
+  ): Promise<FastifyReply> {
     const inStream = takesOnlyStream(request);
     const response = await graph.server.executeHTTPGraphQLRequest({
       httpGraphQLRequest: {
         method: request.method,
         headers: apolloHeaders(inStream ? { ...request.headers, accept: "application/json" } : request.headers),
-        body: request.body,
-        search: mark === -1 ? "" : request.url.slice(mark),
+        body: asked.body,
+        search: asked.search,
       },
       context: () => Promise.resolve(context),
     });
@@ -171,25 +181,6 @@ export async function serveGraph(app: FastifyInstance, options: GraphHttpOptions
 
 const mutates = /^\s*mutation\b/;
 
-function queryOf(request: FastifyRequest): [query: string, variables: Record<string, unknown> | undefined] {
-  const source = (request.method === "GET" ? request.query : request.body) as
-    | Record<string, unknown>
-    | null
-    | undefined;
-  // What is no query is for Apollo Server to explain.
-  if (typeof source?.["query"] !== "string") return ["", undefined];
-  const variables = typeof source["variables"] === "string" ? parseVariables(source["variables"]) : source["variables"];
-  return [
-    source["query"],
-    typeof variables === "object" && variables !== null ? (variables as Record<string, unknown>) : undefined,
-  ];
-}
-
-function operationNameOf(request: FastifyRequest): string | undefined {
-  const source = (request.method === "GET" ? request.query : request.body) as { operationName?: unknown } | undefined;
-  return typeof source?.operationName === "string" ? source.operationName : undefined;
-}
-
 /** Whether the client takes its answer as a stream of events. */
 function takesStream({ headers }: FastifyRequest): boolean {
   return headers.accept?.includes("text/event-stream") ?? false;
@@ -203,14 +194,6 @@ function takesOnlyStream(request: FastifyRequest): boolean {
 /** The whole answer as a stream of one result. */
 function sendInStream(reply: FastifyReply, result: string): FastifyReply {
   return reply.headers(streamHeaders).send(nextEvent(result.trimEnd()) + completeEvent);
-}
-
-function parseVariables(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function answerRefusal(reply: FastifyReply, { code, message, retryAfterMs }: CodedError): FastifyReply {
