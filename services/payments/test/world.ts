@@ -25,7 +25,11 @@ export interface TestProvider {
   /** Its book, as superuser. */
   book: Database["pool"];
   /** Calls its API as the shop does. */
-  call(method: "GET" | "POST", path: string, body?: object): Promise<{ status: number; body: Record<string, unknown> }>;
+  call(
+    method: "GET" | "POST" | "PUT",
+    path: string,
+    body?: object,
+  ): Promise<{ status: number; body: Record<string, unknown> }>;
   /** Stops it from answering, as a machine that hangs, until `resume`. */
   pause(): void;
   resume(): void;
