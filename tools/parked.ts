@@ -1,7 +1,9 @@
 /**
- * `make parked`: the events that services could not handle, each with its reason. REPLAY=<key>|all hands them to their
- * service again, in order, until one fails; SERVICE=… looks at one service alone. Exits with 1 where a replay left some
- * behind, or a service did not answer.
+ * `make parked`: the events that services could not handle, each with its reason, and those that wait behind them.
+ *
+ * SHOW=<id> prints one with its payload. REPLAY=<key>|all hands them to their service again, in order, until one fails.
+ * DISCARD=<id> REASON="…" removes one for good. KEY=<key> lists one key alone, SERVICE=… looks at one service alone. Exits
+ * with 1 where a replay left some behind, or a service did not answer.
  */
 import { GraphFailure } from "./client.ts";
 import { Problem, main } from "./environment.ts";
@@ -17,13 +19,33 @@ interface ParkedEvent {
   parkedAt: string;
 }
 
-/** The most that a service lists. */
+interface ParkedPage {
+  total: number;
+  nodes: ParkedEvent[];
+  keys: { key: string; events: number; oldestAt: string }[];
+}
+
+/** The most that a service lists at once. */
 const listed = 100;
 
-async function parkedOf(ask: AskAsStaff, service: string): Promise<ParkedEvent[]> {
+async function parkedOf(ask: AskAsStaff, service: string, key: string | null): Promise<ParkedPage> {
   const field = `${service}Parked`;
-  const answer = await ask(`query Parked { ${field}(first: ${listed}) { id type key reason parkedAt } }`);
-  return answer[field] as ParkedEvent[];
+  const document = `query Parked($key: String) { ${field}(first: ${listed}, key: $key) {
+    total nodes { id type key reason parkedAt } keys { key events oldestAt } } }`;
+  return (await ask(document, { key }))[field] as ParkedPage;
+}
+
+async function show(ask: AskAsStaff, service: string, id: string): Promise<boolean> {
+  const field = `${service}ParkedEvent`;
+  const document = `query ParkedEvent($id: ID!) { ${field}(id: $id) {
+    id type key subject sequence time traceparent reason parkedAt payload } }`;
+  const event = (await ask(document, { id }))[field] as (ParkedEvent & { payload: string }) | null;
+  if (!event) return false;
+  const { payload, ...about } = event;
+  for (const [name, value] of Object.entries(about)) console.log(`${name.padEnd(12)}${value ?? "-"}`);
+  console.log(`${"service".padEnd(12)}${service}\n\n${JSON.stringify(JSON.parse(payload), null, 2)}`);
+  console.error("\nThe payload may hold personal data: keep it out of tickets and chats.");
+  return true;
 }
 
 async function replay(ask: AskAsStaff, service: string, key: string): Promise<{ handled: number; remaining: number }> {
@@ -33,40 +55,74 @@ async function replay(ask: AskAsStaff, service: string, key: string): Promise<{ 
   return answer[field] as { handled: number; remaining: number };
 }
 
+async function discard(ask: AskAsStaff, service: string, id: string, reason: string): Promise<number> {
+  const field = `${service}DiscardParked`;
+  const document = `mutation Discard($id: ID!, $reason: String!) { ${field}(id: $id, reason: $reason) { remaining } }`;
+  return ((await ask(document, { id, reason }))[field] as { remaining: number }).remaining;
+}
+
+function print(service: string, { total, nodes, keys }: ParkedPage): void {
+  for (const { key, events, oldestAt } of keys) {
+    console.log(`${service}  key ${key}: ${events} parked, the first at ${oldestAt}`);
+    for (const event of nodes.filter((node) => node.key === key)) {
+      console.log(`    ${event.id}  ${event.type}\n        ${event.reason}`);
+    }
+  }
+  if (total > nodes.length) console.log(`    … and ${total - nodes.length} more of ${service}`);
+}
+
 await main(async () => {
-  const { SERVICE: service, REPLAY: key } = process.env;
+  const { SERVICE: service, KEY: only, SHOW: shown, REPLAY: key, DISCARD: discarded, REASON: reason } = process.env;
   const known = serviceNames();
   if (service && !known.includes(service))
     throw new Problem(`There is no service "${service}"; there are ${known.join(", ")}.`);
+  if (discarded && !reason?.trim()) throw new Problem('Say why: make parked DISCARD=<id> REASON="…".');
 
   await asStaff(async (ask) => {
-    let parked = 0;
-    let matching = 0;
     let silent = 0;
-    for (const name of service ? [service] : known) {
-      try {
-        const events = await parkedOf(ask, name);
-        parked += events.length;
-        for (const event of events) {
-          console.log(`${name}  ${event.parkedAt}  ${event.type}  key ${event.key}\n    ${event.reason}`);
+    /** What services answer, but for those that do not. */
+    async function ofEach<Answer>(
+      work: (name: string) => Promise<Answer>,
+    ): Promise<{ name: string; answer: Answer }[]> {
+      const answers: { name: string; answer: Answer }[] = [];
+      for (const name of service ? [service] : known) {
+        try {
+          answers.push({ name, answer: await work(name) });
+        } catch (error) {
+          if (!(error instanceof GraphFailure)) throw error;
+          silent += 1;
+          console.error(`${name} does not answer: ${error.message}`);
         }
-        if (events.length === listed) console.log(`    … and perhaps more: these are the first ${listed} of ${name}`);
-        // One beyond the listed may be meant.
-        const meant = key && (key === "all" || events.length === listed || events.some((event) => event.key === key));
-        if (!meant || events.length === 0) continue;
+      }
+      if (silent > 0) process.exitCode = 1;
+      return answers;
+    }
+
+    if (shown || discarded) {
+      const id = (shown || discarded)!;
+      const found = (await ofEach((name) => show(ask, name, id))).filter(({ answer }) => answer);
+      if (found.length === 0) throw new Problem(`No event with the id ${id} is parked.`);
+      if (!discarded) return;
+      if (found.length > 1)
+        throw new Problem(`It is parked in ${found.map(({ name }) => name).join(" and ")}: say in which by SERVICE=….`);
+      const remaining = await discard(ask, found[0]!.name, id, reason!);
+      console.log(`\n${found[0]!.name}: it is discarded, ${remaining} still parked.`);
+      return;
+    }
+
+    const pages = await ofEach((name) => parkedOf(ask, name, only || (key && key !== "all" ? key : null)));
+    const parked = pages.filter(({ answer }) => answer.total > 0);
+    for (const { name, answer } of parked) print(name, answer);
+    if (key) {
+      if (parked.length === 0 && key !== "all") throw new Problem(`No event with the key ${key} is parked.`);
+      for (const { name } of parked) {
         const { handled, remaining } = await replay(ask, name, key);
-        matching += 1;
         console.log(`${name}: ${handled} handled now, ${remaining} still parked.`);
         if (remaining > 0) process.exitCode = 1;
-      } catch (error) {
-        if (!(error instanceof GraphFailure)) throw error;
-        silent += 1;
-        console.error(`${name} does not answer: ${error.message}`);
       }
     }
-    if (silent > 0) process.exitCode = 1;
-    if (parked === 0 && silent === 0) console.log("Nothing is parked.");
-    else if (!key && parked > 0) console.log("\nmake parked REPLAY=<key>|all hands them to their service again.");
-    else if (key && matching === 0) throw new Problem(`No event with the key ${key} is parked.`);
+    if (parked.length === 0 && silent === 0) console.log("Nothing is parked.");
+    else if (!key && parked.length > 0)
+      console.log('\nmake parked SHOW=<id>, REPLAY=<key>|all, or DISCARD=<id> REASON="…".');
   });
 });

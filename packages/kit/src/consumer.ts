@@ -56,6 +56,8 @@ export interface EventConsumer {
   hasGivenUp(): boolean;
   /** Handles parked events again: those of one key, or all. */
   replayParked: Parking["replay"];
+  /** Removes parked events without handling them. */
+  discardParked: Parking["discard"];
 }
 
 /**
@@ -225,6 +227,7 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
       await positions.flush().catch(() => {});
     },
     replayParked: parking.replay,
+    discardParked: parking.discard,
   };
 }
 

@@ -69,6 +69,12 @@ export const parkedKeys = statement<{ key: string }>(
   `SELECT key FROM parked GROUP BY key ORDER BY min(position)`,
 );
 export const removeParked = statement("parkedRemove", `DELETE FROM parked WHERE event_id = $1`);
+export const keyOfParked = statement<{ key: string }>("parkedKey", `SELECT key FROM parked WHERE event_id = $1`);
+/** All that is parked of a key, or one event of it. */
+export const discardParked = statement<{ id: string; type: string }>(
+  "parkedDiscard",
+  `DELETE FROM parked WHERE key = $1 AND ($2::uuid IS NULL OR event_id = $2) RETURNING event_id AS id, event->>'type' AS type`,
+);
 export const countParked = statement<{ count: number }>("parkedCount", `SELECT count(*) AS count FROM parked`);
 
 export const maintainInbox = statement<unknown>("inboxMaintain", `SELECT inbox_maintain($1, $2)`);

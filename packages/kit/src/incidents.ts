@@ -36,10 +36,15 @@ export const parkedIncident = statement<{ id: string }>(
   "incidentOfParked",
   `SELECT id FROM incidents WHERE kind = 'EVENT_PARKED' AND subject = $1 AND resolved_at IS NULL FOR UPDATE`,
 );
-/** Resolves it where none of the key's events is parked any more. */
+/** Adds to what was done about an incident that stays open. */
+export const noteOnIncident = statement(
+  "incidentNote",
+  `UPDATE incidents SET resolution = concat_ws('; ', resolution, $2::text) WHERE id = $1`,
+);
+/** Resolves it where none of the key's events is parked any more; adds what was done last, where it is given. */
 export const resolveParkedIncident = statement(
   "incidentOfParkedResolve",
-  `UPDATE incidents SET resolved_at = now(), resolved_by = $2, resolution = 'replayed'
+  `UPDATE incidents SET resolved_at = now(), resolved_by = $2, resolution = concat_ws('; ', resolution, $3::text)
    WHERE id = $1 AND NOT EXISTS (SELECT FROM parked WHERE key = subject)`,
 );
 

@@ -1,18 +1,13 @@
 import type { EventConsumer } from "./consumer.ts";
-import { statement } from "./database.ts";
 import type { Database, Transaction } from "./database.ts";
-import { invalid } from "./errors.ts";
+import { invalid, notFound } from "./errors.ts";
 import type { RequestContext } from "./graphql.ts";
 import type { FaultInput, Faults } from "./faults.ts";
 import { requireUuid } from "./idempotency.ts";
 import { listIncidents, resolveIncident } from "./incidents.ts";
 import type { ResolverMap } from "./access.ts";
 import { requireViewer } from "./identity.ts";
-
-const parkedEvents = statement<{ id: string; type: string; key: string; reason: string; parkedAt: Date }>(
-  "parkedList",
-  `SELECT event_id AS id, event->>'type' AS type, key, reason, parked_at AS "parkedAt" FROM parked ORDER BY position LIMIT $1`,
-);
+import { listParked, showParked } from "./parked-list.ts";
 
 /**
  * Emits the current state of the aggregates after `after` in id order, at their current versions. Resolves to the last id
@@ -45,7 +40,9 @@ export function operationsResolvers(
           after: args.after ? requireUuid(args.after, "after") : null,
           resolvedToo: args.resolvedToo,
         }),
-      [`${service}Parked`]: (_: unknown, args: { first: number }) => db.many(parkedEvents, [pageSize(args.first)]),
+      [`${service}Parked`]: (_: unknown, args: { first: number; after: string | null; key: string | null }) =>
+        listParked(db, { first: pageSize(args.first), after: positionOf(args.after), key: args.key ?? null }),
+      [`${service}ParkedEvent`]: (_: unknown, args: { id: string }) => showParked(db, requireUuid(args.id, "id")),
       [`${service}Faults`]: () => faults.list(),
     },
     Mutation: {
@@ -53,6 +50,8 @@ export function operationsResolvers(
         resolveIncident(db, requireUuid(args.id, "id"), requireViewer(context.viewer).sub, args.resolution),
       [`${service}ReplayParked`]: (_: unknown, args: { key: string | null }, context: RequestContext) =>
         consumer.replayParked(args.key ?? null, requireViewer(context.viewer).sub),
+      [`${service}DiscardParked`]: (_: unknown, args: DiscardArguments, context: RequestContext) =>
+        discardParked(consumer, args, requireViewer(context.viewer).sub),
       [`${service}SetFaults`](_: unknown, args: { faults: FaultInput[] }) {
         faults.set(args.faults);
         return faults.list();
@@ -60,6 +59,30 @@ export function operationsResolvers(
       ...(republish ? { [`${service}Republish`]: () => republishAll(db, republish) } : {}),
     },
   };
+}
+
+/** What a page of parked events goes on behind. */
+function positionOf(after: string | null | undefined): number {
+  if (after == null) return 0;
+  if (!/^\d{1,15}$/.test(after)) throw invalid("after", "This is no endCursor of a page of parked events.");
+  return Number(after);
+}
+
+interface DiscardArguments {
+  id?: string | null;
+  key?: string | null;
+  reason: string;
+}
+
+async function discardParked(consumer: EventConsumer, args: DiscardArguments, by: string) {
+  const id = args.id == null ? null : requireUuid(args.id, "id");
+  const key = args.key ?? null;
+  if ((id === null) === (key === null)) throw invalid("id", "Name one event by its id, or all of a key by the key.");
+  const reason = args.reason.trim();
+  if (reason === "") throw invalid("reason", "Say why, for those who look for the event later.");
+  const outcome = await consumer.discardParked({ id, key, reason, by });
+  if (outcome.discarded === 0) throw notFound("No such event is parked.");
+  return outcome;
 }
 
 async function republishAll(db: Database, republish: Republish): Promise<{ events: number }> {

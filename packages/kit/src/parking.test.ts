@@ -175,6 +175,73 @@ describe("a replay", () => {
   });
 });
 
+describe("what is discarded", () => {
+  const discarded = { id: null, key: null, reason: "the order is a test", by: me };
+  const idOf = async (list: string, text: string) =>
+    (await keeper.ask("SELECT event_id FROM parked WHERE key = $1 AND event->'data'->>'text' = $2", [list, text]))[0]
+      .event_id as string;
+  const resolutions = (list: string) =>
+    keeper.ask("SELECT resolution, resolved_by FROM incidents WHERE subject = $1 ORDER BY opened_at", [list]);
+
+  test("by its id is gone; who did it and why stays with the incident, which is open while there is more", async () => {
+    const consumer = await keeper.start();
+    await parkSome("one");
+    const id = await idOf("one", "one a");
+    expect(await consumer.discardParked({ ...discarded, id })).toMatchObject({ discarded: 1 });
+    expect(await keeper.parked("one")).toEqual(["one b", "one c", "one d"]);
+    const note = `${me} discarded payments.text-added.v1 ${id}: the order is a test`;
+    expect(await keeper.openIncidents("one")).toHaveLength(1);
+    expect(await resolutions("one")).toEqual([{ resolution: note, resolved_by: null }]);
+    // What was behind it is handled in order; the last one can be discarded too, which ends it.
+    expect(await consumer.replayParked("one", me)).toMatchObject({ handled: 2 });
+    const last = await idOf("one", "one d");
+    await consumer.discardParked({ ...discarded, id: last, reason: "so is this" });
+    expect(await keeper.entries("one")).toEqual(["one b", "one c"]);
+    expect(await keeper.openIncidents("one")).toEqual([]);
+    const [incident] = await resolutions("one");
+    expect(incident.resolved_by).toBe(me);
+    expect(incident.resolution).toBe(`${note}; ${me} discarded payments.text-added.v1 ${last}: so is this`);
+  });
+
+  test("by its key is gone with all behind it, and later events of the key flow", async () => {
+    const consumer = await keeper.start();
+    await parkSome("whole");
+    await parkSome("beside");
+    expect(await consumer.discardParked({ ...discarded, key: "whole" })).toMatchObject({ discarded: 4 });
+    expect(await keeper.parked("whole")).toEqual([]);
+    expect(await keeper.openIncidents("whole")).toEqual([]);
+    expect(await keeper.parked("beside")).toHaveLength(4);
+    expect(await keeper.ask(forgotten, ["beside"])).toEqual([]);
+    await keeper.publish(keeper.add("whole", "later"));
+    await keeper.settled();
+    expect(await keeper.entries("whole")).toEqual(["later"]);
+    const counted = await keeper.metrics.registry.getSingleMetricAsString("crowdcrunch_events_discarded_total");
+    expect(counted).toMatch(/type="payments\.text-added\.v1".*\} 6/);
+    // Coming again does not bring it back.
+    await consumer.discardParked({ ...discarded, key: "beside" });
+  });
+
+  test("while it is being replayed is handled or discarded, not both, and nothing is forgotten", async () => {
+    const consumer = await keeper.start();
+    await parkSome("contested");
+    keeper.refused.clear();
+    const [replayed, gone] = await Promise.all([
+      consumer.replayParked("contested", me),
+      consumer.discardParked({ ...discarded, key: "contested" }),
+    ]);
+    expect(replayed.handled + gone.discarded).toBe(4);
+    expect(await keeper.entries("contested")).toHaveLength(replayed.handled);
+    expect(await keeper.parked("contested")).toEqual([]);
+    expect(await keeper.openIncidents("contested")).toEqual([]);
+  });
+
+  test("and is not parked, is nothing", async () => {
+    const consumer = await keeper.start();
+    expect(await consumer.discardParked({ ...discarded, id: keeper.newId() })).toMatchObject({ discarded: 0 });
+    expect(await consumer.discardParked({ ...discarded, key: "unheard of" })).toMatchObject({ discarded: 0 });
+  });
+});
+
 describe("incidents", () => {
   test("that of a parked event cannot be resolved while it is parked", async () => {
     await keeper.start();

@@ -1,8 +1,18 @@
 import type { Database, Transaction } from "./database.ts";
 import { isStatementTimeout, isTransient, messageOf } from "./errors.ts";
 import type { DeliveredEvent } from "./eventlog.ts";
-import { countParked, lockParked, nextParked, parkedKeys, putParked, removeParked, setParkedReason } from "./inbox.ts";
-import { openIncident, parkedIncident, resolveParkedIncident } from "./incidents.ts";
+import {
+  countParked,
+  discardParked,
+  keyOfParked,
+  lockParked,
+  nextParked,
+  parkedKeys,
+  putParked,
+  removeParked,
+  setParkedReason,
+} from "./inbox.ts";
+import { noteOnIncident, openIncident, parkedIncident, resolveParkedIncident } from "./incidents.ts";
 import type { Logger } from "./logger.ts";
 import type { Metrics } from "./metrics.ts";
 
@@ -22,7 +32,24 @@ export interface Parking {
    * away.
    */
   replay(key: string | null, by: string): Promise<{ handled: number; remaining: number }>;
+  /**
+   * Removes one parked event, or all of a key, for good. The key's incident keeps who did it and why, and is resolved with
+   * the last of them, from where on the key's events flow again.
+   */
+  discard(what: Discard): Promise<{ discarded: number; remaining: number }>;
 }
+
+/** What is to be discarded: one event by its id, or all that is parked of a key. */
+export interface Discard {
+  id: string | null;
+  key: string | null;
+  reason: string;
+  /** Who asked for it. */
+  by: string;
+}
+
+/** So many of the events that were discarded together are named in their incident; the log names all. */
+const mostNamed = 20;
 
 /** Keeps what cannot be handled, and what comes behind it, until a person lets it be handled again. */
 export function createParking(options: {
@@ -35,6 +62,11 @@ export function createParking(options: {
 }): Parking {
   const { db, newId, log } = options;
   const parkedTotal = options.metrics.counter("crowdcrunch_events_parked_total", "Events parked", ["type"]);
+  const discardedTotal = options.metrics.counter(
+    "crowdcrunch_events_discarded_total",
+    "Parked events that a person removed without handling them",
+    ["type"],
+  );
 
   async function put(tx: Transaction, events: DeliveredEvent[], reason: string): Promise<void> {
     await tx.run(putParked, [
@@ -54,8 +86,30 @@ export function createParking(options: {
       await options.handle(tx, row.event);
       await tx.run(removeParked, [row.event_id]);
     }
-    if (incident) await tx.run(resolveParkedIncident, [incident.id, by]);
+    if (incident) await tx.run(resolveParkedIncident, [incident.id, by, "replayed"]);
     return row !== undefined;
+  }
+
+  async function discardOf(tx: Transaction, key: string, what: Discard): Promise<number> {
+    const { reason, by } = what;
+    const incident = await tx.one(parkedIncident, [key]);
+    // In the order in which batches lock them.
+    await tx.many(lockParked, [[key]]);
+    const events = await tx.many(discardParked, [key, what.id]);
+    if (events.length === 0) return 0;
+    if (incident) {
+      const names = events.slice(0, mostNamed).map(({ type, id }) => `${type} ${id}`);
+      if (events.length > mostNamed) names.push(`${events.length - mostNamed} more`);
+      await tx.run(noteOnIncident, [incident.id, `${by} discarded ${names.join(", ")}: ${reason}`]);
+      await tx.run(resolveParkedIncident, [incident.id, by, null]);
+    }
+    tx.afterCommit(() => {
+      for (const { id, type } of events) {
+        discardedTotal.inc({ type });
+        log.warn({ event: id, type, key, by, reason }, "a parked event is discarded");
+      }
+    });
+    return events.length;
   }
 
   async function stillParked(key: string, error: unknown): Promise<void> {
@@ -98,6 +152,11 @@ export function createParking(options: {
         }
       }
       return { handled, remaining: (await db.one(countParked))?.count ?? 0 };
+    },
+    async discard(what) {
+      const key = what.id === null ? what.key : ((await db.one(keyOfParked, [what.id]))?.key ?? null);
+      const discarded = key === null ? 0 : await db.transaction((tx) => discardOf(tx, key, what));
+      return { discarded, remaining: (await db.one(countParked))?.count ?? 0 };
     },
   };
 }

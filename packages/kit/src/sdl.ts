@@ -15,11 +15,20 @@ extend type Query {
     "Resolved ones too."
     resolvedToo: Boolean! = false
   ): IncidentConnection @access(roles: [STAFF, ADMIN])
-  "Events that ${service} could not handle, oldest first."
+  "Events that ${service} could not handle, and those behind them, oldest first."
   ${service}Parked(
-    "Most to list, 1 to 100."
+    "Most per page, 1 to 100."
     first: Int! = 50
-  ): [ParkedEvent!] @access(roles: [STAFF, ADMIN])
+    "The endCursor of the page before."
+    after: String
+    "Only the events of this key."
+    key: String
+  ): ParkedEventConnection @access(roles: [STAFF, ADMIN])
+  "A parked event of ${service} with its payload, which may hold personal data; null where it is not parked."
+  ${service}ParkedEvent(
+    "The event's id."
+    id: ID!
+  ): ParkedEventDetails @access(roles: [STAFF, ADMIN])
   "Faults on purpose that are set in the replica of ${service} that answers; only where they are allowed."
   ${service}Faults: [Fault!] @access(roles: [ADMIN])
 }
@@ -37,6 +46,15 @@ extend type Mutation {
     "Only the events of this key; all where it is not given."
     key: String
   ): ReplayedEvents @access(roles: [STAFF, ADMIN])
+  "Removes parked events of ${service} for good, without handling them; the incident of their key keeps who did it and why."
+  ${service}DiscardParked(
+    "One event, by its id."
+    id: ID
+    "All parked events of a key, in place of one."
+    key: String
+    "Why nothing is lost by it."
+    reason: String!
+  ): DiscardedEvents @access(roles: [STAFF, ADMIN])
   "Sets faults on purpose in the replica of ${service} that answers, in place of those before; only where they are allowed."
   ${service}SetFaults(
     "All that are to be set; none clears them."

@@ -27,7 +27,7 @@ describe("what needs a token", () => {
     `mutation { requestEmailVerification { __typename } }`,
     `mutation { setRoles(input: { userId: "x", roles: [ADMIN] }) { __typename } }`,
     `{ usersIncidents(first: 1) { nodes { id } } }`,
-    `{ usersParked(first: 1) { id } }`,
+    `{ usersParked(first: 1) { total } }`,
     `mutation { usersReplayParked { handled } }`,
     `mutation { usersResolveIncident(id: "x", resolution: "x") { id } }`,
     entity.replace("query ($id: ID!)", "").replace("$id", `"${randomUUID()}"`),
@@ -107,7 +107,7 @@ describe("a user", () => {
 
   test.each([
     "{ users(first: 1) { nodes { id } } }",
-    "{ usersParked(first: 1) { id } }",
+    "{ usersParked(first: 1) { total } }",
     "mutation { usersReplayParked { handled } }",
   ])("who is no staff may not ask %s", async (query) => {
     expect(await codeOf(query, person.token)).toBe("FORBIDDEN");
