@@ -27,6 +27,11 @@ export const staticChecks: Check[] = [
 export const freshnessChecks: Check[] = [
   { name: "resolver types are fresh", arguments: ["tools/codegen.ts", "--check"], wayOut: "run make codegen" },
   {
+    name: "list of operations is fresh",
+    arguments: ["tools/operations.ts", "--check"],
+    wayOut: "run make operations and commit gateway/operations.json",
+  },
+  {
     name: "supergraph is fresh",
     arguments: ["tools/supergraph.ts", "--check"],
     wayOut: "run make supergraph and commit gateway/supergraph.graphql",
