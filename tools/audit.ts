@@ -1,7 +1,10 @@
 /**
  * `make audit`: checks the invariants over all schemas as a role that can only read. What may still be on its way has the
- * time that docs/invariants.md gives it; WINDOW=0, after quiet, gives it none. AUDITOR_URL names another database.
+ * time that docs/invariants.md gives it; WINDOW=0, after quiet, gives it none. ACKNOWLEDGED is the log of a load driver, to
+ * be looked for in the books. AUDITOR_URL names another database.
  */
+import { readDriverLog } from "@crowdcrunch/auditor/acknowledged";
+import type { Acknowledged } from "@crowdcrunch/auditor/acknowledged";
 import { auditShop } from "@crowdcrunch/auditor/audit";
 import { Problem, main, shopPlace } from "./environment.ts";
 import { shopAddresses } from "./processes.ts";
@@ -13,7 +16,9 @@ await main(async () => {
   const shop = await shopAddresses(shopPlace());
   const violated = await auditShop({
     url: process.env.AUDITOR_URL ?? shop.databaseUrl("auditor"),
+    env: shop.eventLogEnvironment,
     ...(windowSeconds === undefined ? {} : { windowSeconds }),
+    ...(process.env.ACKNOWLEDGED ? { acknowledged: await driverLog(process.env.ACKNOWLEDGED) } : {}),
     say: console.log,
   }).catch((error: Error) => {
     if ((error as { code?: string }).code === "ECONNREFUSED")
@@ -23,3 +28,9 @@ await main(async () => {
   console.log(violated === 0 ? "All invariants hold." : `${violated} invariants are violated.`);
   if (violated > 0) process.exitCode = 1;
 });
+
+async function driverLog(file: string): Promise<Acknowledged[]> {
+  return readDriverLog(file).catch((error: Error) => {
+    throw new Problem(`ACKNOWLEDGED cannot be read: ${error.message}.`);
+  });
+}

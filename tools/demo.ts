@@ -87,7 +87,8 @@ async function buy(shop: RunningShop): Promise<void> {
 
 /** Throws a Problem where the shop's books do not agree after all this. */
 async function audit(shop: RunningShop): Promise<void> {
-  const violated = await auditShop({ url: shop.databaseUrl("auditor"), windowSeconds: 60, say, quiet: true });
+  const { eventLogEnvironment: env } = shop;
+  const violated = await auditShop({ url: shop.databaseUrl("auditor"), env, windowSeconds: 60, say, quiet: true });
   if (violated > 0) throw new Problem(`${violated} invariants are violated (see above, and make audit).`);
   say("The books of all services agree (make audit).");
 }

@@ -33,6 +33,7 @@ await retailMain("replay", process.env.CSV, async (file) => {
     if (broken > 0) console.error(`${broken} rows were left out (see above).`);
     const violated = await auditShop({
       url: shop.databaseUrl("auditor"),
+      env: shop.eventLogEnvironment,
       windowSeconds: 60,
       say: console.error,
       quiet: true,

@@ -1,8 +1,17 @@
-/**
- * How an invariant is checked: by the rows that there are, by what the event log holds, or by rows that a constraint of
- * the database would have refused. Elsewhere: not by the audit.
- */
-export type Kind = "state" | "log" | "constraint" | "elsewhere";
+/** How an invariant is checked; docs/invariants.md explains each. */
+export type Kind =
+  /** By the rows that there are. */
+  | "state"
+  /** By rows that a constraint of the database would have refused. */
+  | "constraint"
+  /** By the event log, against inboxes and aggregates. */
+  | "log"
+  /** By triggers that refuse, and by the event log. */
+  | "guard"
+  /** Beside what a load driver was told. */
+  | "driver"
+  /** By the generated matrix of the tests. */
+  | "matrix";
 
 interface Described {
   /** As in docs/invariants.md. */
@@ -12,8 +21,8 @@ interface Described {
   says: string;
 }
 
-export interface CheckedInvariant extends Described {
-  kind: Exclude<Kind, "elsewhere">;
+export interface SqlInvariant extends Described {
+  kind: "state" | "constraint" | "guard";
   /**
    * How old, in seconds, something must be to count: what is younger may still be on its way. `$1` in the query, which
    * holds at any moment where there is none.
@@ -23,12 +32,21 @@ export interface CheckedInvariant extends Described {
   sql: string;
 }
 
+/** What is read from the log besides its query, if it has one; see log-audit.ts. */
+export interface LogInvariant extends Described {
+  kind: "log" | "guard";
+  windowSeconds?: number;
+  sql?: string;
+  readsLog: true;
+}
+
 export interface InvariantElsewhere extends Described {
-  kind: "elsewhere";
+  kind: "driver" | "matrix";
   /** What checks it. */
   where: string;
 }
 
+export type CheckedInvariant = SqlInvariant | LogInvariant;
 export type Invariant = CheckedInvariant | InvariantElsewhere;
 
 /** The services, whose schemas all have the kit's tables. */

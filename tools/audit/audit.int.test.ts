@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLogger } from "@crowdcrunch/kit/logger";
@@ -7,12 +7,16 @@ import type { TestDatabase } from "@crowdcrunch/kit/testing/postgres";
 import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { repositoryRoot, serviceNames } from "../schemas.ts";
-import { missingAcknowledged } from "@crowdcrunch/auditor/acknowledged";
-import { auditShop, offendersOf } from "@crowdcrunch/auditor/audit";
+import { readDriverLog, unkept } from "@crowdcrunch/auditor/acknowledged";
+import type { Acknowledged } from "@crowdcrunch/auditor/acknowledged";
+import { auditShop } from "@crowdcrunch/auditor/audit";
+import { offendersQuery } from "@crowdcrunch/auditor/books";
 import { handledTypes } from "@crowdcrunch/auditor/handled";
 import { services } from "@crowdcrunch/auditor/invariant";
+import type { CheckedInvariant } from "@crowdcrunch/auditor/invariant";
 import { checkedInvariants, invariants } from "@crowdcrunch/auditor/invariants";
 import { readModels } from "@crowdcrunch/auditor/read-models";
+import { logPlants } from "./testing/log-plants.ts";
 import { refusals } from "./testing/refusals.ts";
 import { violations } from "./testing/violations.ts";
 import { wiredTypes } from "./testing/wired.ts";
@@ -44,12 +48,18 @@ async function undone<Result>(work: () => Promise<Result>): Promise<Result> {
   }
 }
 
+/** The rows that break an invariant by its query, as this transaction sees them. */
+async function offendersOf(invariant: CheckedInvariant, windowSeconds?: number): Promise<unknown[]> {
+  const query = offendersQuery(invariant, windowSeconds);
+  return query ? (await admin.query(query)).rows : [];
+}
+
 /** The numbers of the invariants that the auditor finds violated, by what was done in this transaction too. */
 async function violatedNow(): Promise<number[]> {
   await admin.query("SET LOCAL session_replication_role = origin; SET LOCAL ROLE auditor");
   const violated: number[] = [];
   for (const invariant of checkedInvariants) {
-    if ((await offendersOf(admin, invariant, 0)).length > 0) violated.push(invariant.number);
+    if ((await offendersOf(invariant, 0)).length > 0) violated.push(invariant.number);
   }
   return violated;
 }
@@ -64,8 +74,8 @@ describe("a shop whose books agree", () => {
     });
     expect({ violated, lines: lines.filter((line) => line.includes("VIOLATED")) }).toEqual({ violated: 0, lines: [] });
     expect(lines.map((line) => Number(line.slice(0, 2)))).toEqual(Array.from({ length: 24 }, (_, index) => index + 1));
-    expect(lines[0]).toBe(" 1 held     Ledger transactions balance per currency. (constraint)");
-    expect(lines[21]).toMatch(/^22 – {8}Nothing acknowledged .* \(elsewhere: .*\)$/);
+    expect(lines[0]).toMatch(/^ 1 held {5}Ledger transactions balance per currency\. \(constraint, \d+\.\d\d s\)$/);
+    expect(lines[21]).toMatch(/^22 – {8}Nothing acknowledged .* \(driver, .*\)$/);
   });
 
   test("has every kind of row that an invariant looks at", async () => {
@@ -86,9 +96,8 @@ describe("a violation is reported, and nothing else:", () => {
   });
 
   test("every invariant that is checked has been violated", () => {
-    expect([...new Set(violations.map(({ invariant }) => invariant))].sort((a, b) => a - b)).toEqual(
-      checkedInvariants.map(({ number }) => number),
-    );
+    const planted = [...violations, ...logPlants].flatMap(({ invariant }) => invariant ?? []);
+    expect([...new Set(planted)].sort((a, b) => a - b)).toEqual(checkedInvariants.map(({ number }) => number));
   });
 
   test("the report names the offending rows, up to five, and counts", async () => {
@@ -116,7 +125,7 @@ describe("the database refuses", () => {
 
   test("what every invariant with a constraint forbids", () => {
     expect([...new Set(refusals.map(({ invariant }) => invariant))].sort((a, b) => a - b)).toEqual(
-      checkedInvariants.filter(({ kind }) => kind === "constraint").map(({ number }) => number),
+      checkedInvariants.filter(({ kind }) => kind === "constraint" || kind === "guard").map(({ number }) => number),
     );
   });
 });
@@ -128,7 +137,7 @@ describe("what is on its way", () => {
         VALUES (gen_random_uuid(), 'orders.order-placed.v1', 'new', 'new', 1, now() - interval '59 seconds', '{}')`);
       const outboxDrains = checkedInvariants.find(({ number }) => number === 14)!;
       const rows: number[] = [];
-      for (const window of [undefined, 0, 58, 60]) rows.push((await offendersOf(admin, outboxDrains, window)).length);
+      for (const window of [undefined, 0, 58, 60]) rows.push((await offendersOf(outboxDrains, window)).length);
       return rows;
     });
     expect(found).toEqual([0, 1, 1, 0]);
@@ -206,14 +215,15 @@ describe("what the audit looks at", () => {
 
   test("is what docs/invariants.md says, each number and name once", async () => {
     const page = await readFile(join(repositoryRoot, "docs/invariants.md"), "utf8");
-    const rows = [...page.matchAll(/^\| +(\d+) +\| (.+?) +\| (.*?) *\| (\w+)/gm)].map(
-      ([, number, says, window, kind]) => {
+    const rows = [...page.matchAll(/^\| +(\d+) +\| (.+?) +\| (.*?) *\| (\w+).*\| (\w+) \|$/gm)].map(
+      ([, number, says, window, kind, name]) => {
         const [value, unit] = (window ?? "").split(" ");
         return {
           number: Number(number),
           says,
           window: value ? Number(value) * (unit === "min" ? 60 : 1) : undefined,
           kind,
+          name,
         };
       },
     );
@@ -223,16 +233,73 @@ describe("what the audit looks at", () => {
         says: invariant.says,
         window: "windowSeconds" in invariant ? invariant.windowSeconds : undefined,
         kind: invariant.kind,
+        name: invariant.name,
       })),
     );
     expect(new Set(invariants.map(({ name }) => name)).size).toBe(invariants.length);
   });
 });
 
-test("orders that clients were told of and that are not there are found", async () => {
-  const { rows } = await admin.query<{ id: string }>("SELECT id FROM orders.orders");
-  const known = rows.map(({ id }) => id);
-  expect(await missingAcknowledged(admin, known)).toEqual([]);
+describe("what clients were told and the books do not say is found:", () => {
   const lost = "01890a5d-ac96-774b-bcce-b302099a8057";
-  expect(await missingAcknowledged(admin, [...known, lost, lost])).toEqual([lost]);
+  const found = async (told: Acknowledged[]) =>
+    (await unkept(async (text, values) => (await admin.query(text, values)).rows, told)).map(({ id, why }) => [
+      id,
+      why,
+    ]);
+  const orders = async () =>
+    (
+      await admin.query<{ id: string; key: string; status: string }>(
+        "SELECT id::text, idempotency_key::text AS key, status FROM orders.orders ORDER BY number",
+      )
+    ).rows;
+
+  test("nothing, where all of it is kept", async () => {
+    const told = (await orders()).map(({ id, key, status }) => ({
+      id,
+      key,
+      sawEnd: status,
+      wasCancelled: status === "CANCELLED",
+    }));
+    expect(await found(told)).toEqual([]);
+    const { rows } = await admin.query("SELECT order_id::text AS id, number FROM exchanges.returns LIMIT 1");
+    expect(await found([{ id: rows[0].id, returnNumber: rows[0].number }])).toEqual([]);
+  });
+
+  test("an order, its key, its end and its return", async () => {
+    const completed = (await orders()).find(({ status }) => status === "COMPLETED")!.id;
+    expect(await found([{ id: lost }])).toEqual([[lost, "there is no such order"]]);
+    expect(await found([{ id: completed, key: lost }])).toEqual([[completed, "it has another key"]]);
+    expect(await found([{ id: completed, wasCancelled: true }])).toEqual([
+      [completed, "it was cancelled and is COMPLETED"],
+    ]);
+    expect(await found([{ id: completed, sawEnd: "REJECTED" }])).toEqual([
+      [completed, "it was seen REJECTED and is COMPLETED"],
+    ]);
+    expect(await found([{ id: completed, returnNumber: "R-0" }])).toEqual([[completed, "there is no return R-0"]]);
+  });
+
+  test("by the log of a driver, whose last line may be cut and whose last word about an order counts", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "crowdcrunch-driver-"));
+    const file = join(folder, "acknowledged.jsonl");
+    const lines: string[] = [];
+    try {
+      const [order] = await orders();
+      const of = (more: object) => `${JSON.stringify({ id: order!.id, ...more })}\n`;
+      await writeFile(file, `${of({ sawEnd: "LOST" })}${of({ key: order!.key })}{"id":"${lost}"}\n{"id":"cut`);
+      const acknowledged = await readDriverLog(file);
+      expect(acknowledged).toEqual([{ id: order!.id, key: order!.key }, { id: lost }]);
+      const say = (line: string) => void lines.push(line);
+      const url = database.url("auditor");
+      expect(await auditShop({ url, windowSeconds: 0, acknowledged, say, quiet: true })).toBe(1);
+      expect(lines).toEqual([
+        expect.stringMatching(/^22 VIOLATED Nothing acknowledged .* \(driver, /),
+        `            {"id":"${lost}","why":"there is no such order"}`,
+      ]);
+      await writeFile(file, "orders\n");
+      await expect(readDriverLog(file)).rejects.toThrow(/acknowledged\.jsonl:1 is not what a driver was told/);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
 });

@@ -217,7 +217,9 @@ const log = `
   INSERT INTO eventlog.events (topic, partition, "offset", id, type, key, subject, sequence, time, republished, data, appended_at)
     SELECT topic, 0, row_number() OVER (PARTITION BY topic) - 1, pg_temp.id('event ' || topic || subject || sequence, 0),
            topic || '.' || name || '.v1', key, subject, sequence, now(), false, data::json, now()
-    FROM told`;
+    FROM told;
+  INSERT INTO eventlog.topics SELECT DISTINCT topic, 1 FROM told;
+  INSERT INTO eventlog.heads SELECT topic, 0, count(*) FROM told GROUP BY topic`;
 
 function received(): string[] {
   return Object.entries(handledTypes).map(

@@ -27,8 +27,14 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** Makes a copy of the bootstrapped database (50 ms): roles, schemas and the event log are there, no service has migrated. */
-export async function createDatabase(postgresAdminUrl: string = inject("postgresAdminUrl")): Promise<TestDatabase> {
+/**
+ * Makes a copy of the bootstrapped database (50 ms): roles, schemas and the event log are there, no service has migrated.
+ * Or of another database, to which nobody may be connected meanwhile.
+ */
+export async function createDatabase(
+  postgresAdminUrl: string = inject("postgresAdminUrl"),
+  template: string = templateDatabase,
+): Promise<TestDatabase> {
   const name = `test_${randomBytes(6).toString("hex")}`;
 
   function urlOf(user: string | undefined): string {
@@ -39,12 +45,12 @@ export async function createDatabase(postgresAdminUrl: string = inject("postgres
   }
 
   await administer(postgresAdminUrl, async (admin) => {
-    await admin.query(`CREATE DATABASE ${escapeIdentifier(name)} TEMPLATE ${escapeIdentifier(templateDatabase)}`);
+    await admin.query(`CREATE DATABASE ${escapeIdentifier(name)} TEMPLATE ${escapeIdentifier(template)}`);
     // Who may connect is kept outside the database and is not copied with it.
     const { rows } = await admin.query<{ role: string }>(
       `SELECT grantee::regrole::text AS role FROM pg_database, aclexplode(datacl)
        WHERE datname = $1 AND privilege_type = 'CONNECT' AND grantee <> 0`,
-      [templateDatabase],
+      [template],
     );
     await admin.query(
       `REVOKE ALL ON DATABASE ${escapeIdentifier(name)} FROM PUBLIC;
