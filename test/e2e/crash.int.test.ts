@@ -73,7 +73,7 @@ describe("killed without warning, with twenty purchases under way:", () => {
     await until("more purchases", () => load.acknowledged.length >= acknowledgedBefore + shoppersAtOnce);
   });
 
-  test("every order that was acknowledged has ended, once, and as its shopper was told", async () => {
+  test("every order that was acknowledged has ended, once, and as its shopper was told (Medusa #16825)", async () => {
     await load.end();
     const { acknowledged, failures } = load;
     expect(failures).toEqual([]);

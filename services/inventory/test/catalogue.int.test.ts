@@ -175,7 +175,7 @@ describe("republication", () => {
 });
 
 describe("prices and currencies", () => {
-  test("an unknown currency is an error, not another price", async () => {
+  test("an unknown currency is an error, not another price (GHSA-wm63-7627-ch33)", async () => {
     const { skuId } = await stocked(service, staff, 1);
     const query = `query ($skuId: ID!, $currency: CurrencyCode!) { sku(id: $skuId) { id price(currency: $currency) { amountMinor } } }`;
     const answer = await service.graph(query, { skuId, currency: "XXX" });

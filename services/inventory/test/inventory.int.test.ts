@@ -137,6 +137,15 @@ describe("the catalogue", () => {
       ).toBe(true);
   });
 
+  test("takes no order of its lists but those that it has (Vendure CVE-2026-40887)", async () => {
+    const query = `query ($sort: ProductSort!) { products(sort: $sort, first: 1) { nodes { id } } }`;
+    for (const sort of ["name", "NAME; DROP TABLE products", "(SELECT pg_sleep(9))", "NAME' OR '1'='1", 1, ["NAME"]]) {
+      const { data, errors } = await service.graph(query, { sort });
+      expect([data, errors?.[0]?.extensions.code]).toEqual([undefined, "BAD_USER_INPUT"]);
+    }
+    expect((await service.graph(query, { sort: "NAME" })).data.products.nodes).toHaveLength(1);
+  });
+
   test("refuses what cannot be asked", async () => {
     for (const variables of [{ first: 101 }, { first: 0 }, { after: "x" }, { matching: { text: "x".repeat(201) } }]) {
       await expect(names(variables)).rejects.toThrow(/BAD_USER_INPUT/);

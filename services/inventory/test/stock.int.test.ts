@@ -100,7 +100,7 @@ describe("an order's lines", () => {
     });
   });
 
-  test("the last unit goes to exactly one of 100 buyers at once", async () => {
+  test("the last unit goes to exactly one of 100 buyers at once (Vendure #3508)", async () => {
     const [last, plenty] = [await stocked(service, staff, 1), await stocked(service, staff, 1_000)];
     const buyers = Array.from({ length: 100 }, () =>
       order([

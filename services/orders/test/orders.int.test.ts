@@ -357,7 +357,11 @@ describe("the end before the end", () => {
 
 describe("what is refused, with nothing half done", () => {
   const refused: [string, Record<string, unknown>, string][] = [
-    ["a negative quantity", { lines: [{ skuId: mug.skuId, quantity: -1 }] }, "lines[0].quantity"],
+    [
+      "a negative quantity (Vvveb CVE-2026-44826)",
+      { lines: [{ skuId: mug.skuId, quantity: -1 }] },
+      "lines[0].quantity",
+    ],
     ["a quantity of zero", { lines: [{ skuId: mug.skuId, quantity: 0 }] }, "lines[0].quantity"],
     ["a huge quantity", { lines: [{ skuId: mug.skuId, quantity: 100_001 }] }, "lines[0].quantity"],
     ["no line", { lines: [] }, "lines"],
@@ -366,7 +370,7 @@ describe("what is refused, with nothing half done", () => {
     ["a malformed key", { idempotencyKey: "once" }, "idempotencyKey"],
     ["an address without a country", { shipTo: { ...address, countryCode: "" } }, "shipTo.countryCode"],
     ["goods to send without an address", { shipTo: null }, "shipTo"],
-    ["an unknown currency", { currency: "XTS" }, "currency"],
+    ["an unknown currency (GHSA-wm63-7627-ch33)", { currency: "XTS" }, "currency"],
     ["an unknown shipping method", { shippingMethod: "pigeon" }, "shippingMethod"],
     ["a malformed e-mail address", { email: "ada" }, "email"],
     ["nothing to pay with", { paymentMethod: null }, "paymentMethod"],
@@ -468,7 +472,7 @@ describe("the same key", () => {
 describe("coupons", () => {
   const createCoupon = `mutation ($input: CreateCouponInput!) { createCoupon(input: $input) { __typename ... on CouponCreated { coupon { code percent } } ... on Problem { message } } }`;
 
-  test("take a share off, by largest remainder, and the last use goes to one order", async () => {
+  test("take a share off, by largest remainder, and the last use goes to one order (Shopper CVE-2026-47741)", async () => {
     const made = await service.graph(
       createCoupon,
       { input: { code: "tenoff", percent: 10, usesAtMost: 1 } },
@@ -508,11 +512,15 @@ describe("coupons", () => {
 });
 
 describe("people", () => {
-  test("a stranger cannot see, pay or cancel an order", async () => {
+  test("a stranger cannot see, pay or cancel an order (Shopware CVE-2026-48016)", async () => {
     const { order } = await place(service, ada);
     const eve = await service.signToken({ sub: newId(), roles: ["SHOPPER"] });
     expect(await look(service, eve, order.number)).toBeNull();
     expect((await cancel(order.number, eve)).__typename).toBe("NotFound");
+    const pay = `mutation ($input: PayOrderInput!) { payOrder(input: $input) { __typename } }`;
+    const input = { idempotencyKey: newId(), number: order.number, paymentMethod: { token: "tok_ok" } };
+    expect((await service.graph(pay, { input }, { token: eve })).data.payOrder.__typename).toBe("NotFound");
+    expect((await service.graph(pay, { input })).errors?.[0]?.extensions.code).toBe("UNAUTHENTICATED");
     const entities = `query ($r: [_Any!]!) { _entities(representations: $r) { ... on Order { number } ... on OrderLine { name } } }`;
     const r = [
       { __typename: "Order", id: order.id },

@@ -6,7 +6,7 @@ import type { World } from "./world.ts";
 let world: World;
 afterEach(() => world?.stop());
 
-test("callbacks that overtake or race the reply make one transition", async () => {
+test("callbacks that overtake or race the reply make one transition (Saleor #12652)", async () => {
   world = await createWorld({ PROVIDER_CALLBACKS: "all", PROVIDER_LATENCY_MS: "60" });
   const orders = Array.from({ length: 20 }, () => world.order());
   await world.payments.deliver(...orders.map((order) => order.events.requested("tok_ok")));

@@ -51,7 +51,7 @@ async function resetTokenOf(person: Person): Promise<string> {
 }
 
 describe("resetting a password", () => {
-  test("answers alike whether or not there is an account, and only then sends a mail", async () => {
+  test("answers alike whether or not there is an account, and only then sends a mail (Saleor CVE-2026-39851)", async () => {
     const person = await world.signUp();
     const sent = (await world.emitted(passwordResetRequested)).length;
     const known = await requestReset(person.email);
@@ -119,7 +119,7 @@ describe("resetting a password", () => {
     expect((await world.signIn(person.email)).data.signIn.__typename).toBe("SignedIn");
   });
 
-  test("moves nobody but the one to whom the mail went", async () => {
+  test("moves nobody but the one to whom the mail went (Saleor CVE-2026-35407)", async () => {
     const [person, other] = [await world.signUp(), await world.signUp()];
     expect((await reset(await resetTokenOf(person))).email).toBe(person.email);
     expect((await world.signIn(other.email)).data.signIn.__typename).toBe("SignedIn");
@@ -170,7 +170,7 @@ describe("verifying an address", () => {
     expect(again.data.requestEmailVerification).toEqual({ __typename: "EmailVerified", email: person.email });
   });
 
-  test("does not take a token for a reset, nor verify anybody else", async () => {
+  test("does not take a token for a reset, nor verify anybody else (Saleor CVE-2026-35407)", async () => {
     const [person, other] = [await world.signUp(), await world.signUp()];
     expect(await verify(await resetTokenOf(person))).toEqual({ __typename: "LinkNotValid" });
     const [token] = await tokensOf(person, emailVerificationRequested);

@@ -88,7 +88,7 @@ describe("signing up", () => {
 });
 
 describe("signing in", () => {
-  test("answers alike, after the same work, for a wrong password and for somebody unknown", async () => {
+  test("answers alike, after the same work, for a wrong password and for somebody unknown (Vendure CVE-2026-25050)", async () => {
     const person = await world.signUp();
     async function fastest(email: () => string): Promise<{ ms: number; answer: unknown }> {
       let ms = Number.POSITIVE_INFINITY;
