@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { auditorVariables } from "@crowdcrunch/auditor/auditor";
 import { allEvents, notYetDue } from "@crowdcrunch/events/catalogue";
 import type { EventContract } from "@crowdcrunch/events/contract";
 import { services as subgraphsOfGateway } from "@crowdcrunch/gateway/config";
@@ -12,7 +13,7 @@ import { createTokenVerifier } from "@crowdcrunch/kit/identity";
 import { inertFaults } from "@crowdcrunch/kit/faults";
 import { createLogger } from "@crowdcrunch/kit/logger";
 import { createMetrics } from "@crowdcrunch/kit/metrics";
-import { processVariables, serviceVariables } from "@crowdcrunch/kit/variables";
+import { eventLogVariables, processVariables, serviceVariables } from "@crowdcrunch/kit/variables";
 import { providerVariables } from "@crowdcrunch/provider/provider";
 import { environmentOf, services, shopAddresses } from "@crowdcrunch/tools/processes";
 import type { ShopAddresses } from "@crowdcrunch/tools/processes";
@@ -53,6 +54,13 @@ describe.each(names)("services/%s", (name) => {
 test("the provider describes its variables", () => {
   const own = Object.keys(providerVariables).filter((name) => !(name in serviceVariables));
   expect(describedVariables(read("provider/README.md"), { ...processVariables })).toEqual(own.sort());
+});
+
+test("the auditor describes its variables", () => {
+  const own = Object.keys(auditorVariables).filter(
+    (name) => !(name in processVariables) && !(name in eventLogVariables),
+  );
+  expect(describedVariables(read("auditor/README.md"), { ...processVariables })).toEqual(own.sort());
 });
 
 /** Variables that a README names where it speaks of them, without those that every process has. */

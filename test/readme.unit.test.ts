@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { allEvents } from "@crowdcrunch/events/catalogue";
-import { gateway, postgres, provider, services } from "@crowdcrunch/tools/processes";
+import { auditor, gateway, postgres, provider, services } from "@crowdcrunch/tools/processes";
 import { repositoryRoot, serviceNames } from "@crowdcrunch/tools/schemas";
 import { composeGraph } from "@crowdcrunch/tools/supergraph";
 import { parse, validate } from "graphql";
@@ -14,6 +14,7 @@ const pages = [
   "README.md",
   "gateway/README.md",
   "provider/README.md",
+  "auditor/README.md",
   "packages/events/README.md",
   ...serviceNames().map((name) => `services/${name}/README.md`),
   ...readdirSync(join(repositoryRoot, "docs/adr")).map((file) => `docs/adr/${file}`),
@@ -49,7 +50,7 @@ describe("the tour", () => {
 
 test("the table of parts has every process with its port", () => {
   const rows = [...readmeText().matchAll(/^\| \[?`([a-z]+)`.*?\| (\d{4}) \|/gm)].map(([, name, port]) => [name, port]);
-  const processes = [...services, gateway, provider, postgres].map(({ name, port }) => [name, String(port)]);
+  const processes = [...services, gateway, provider, auditor, postgres].map(({ name, port }) => [name, String(port)]);
   expect(rows.sort()).toEqual(processes.sort());
 });
 
@@ -69,7 +70,7 @@ test("the picture's parts and events are the project's", () => {
   const declared = new Set(allEvents.map(({ name }) => name));
   expect(events.length).toBeGreaterThan(10);
   expect(events.filter((name) => !declared.has(name))).toEqual([]);
-  for (const { name, port } of [...services, gateway, provider, postgres]) {
+  for (const { name, port } of [...services, gateway, provider, auditor, postgres]) {
     expect(picture.toLowerCase()).toContain(name);
     expect(picture).toContain(`:${port}<`);
   }

@@ -8,6 +8,7 @@ import { createLogger } from "@crowdcrunch/kit/logger";
 import type { Logger } from "@crowdcrunch/kit/logger";
 import { start } from "@crowdcrunch/kit/service";
 import type { ServiceDefinition } from "@crowdcrunch/kit/service";
+import { startAuditor } from "@crowdcrunch/auditor/auditor";
 import { startGateway } from "@crowdcrunch/gateway/gateway";
 import { startProvider } from "@crowdcrunch/provider/provider";
 import { untilCatalogueIsKnown } from "./catalogue.ts";
@@ -19,6 +20,7 @@ import { commandOf } from "./port-holder.ts";
 import { preparePostgres } from "./postgres.ts";
 import { checkFolder, checkNode, checkPorts } from "./preflight.ts";
 import {
+  auditor,
   environmentOf,
   gateway,
   metricsPortDistance,
@@ -51,7 +53,7 @@ function logOf(name: string, varDir: string): Logger {
   });
 }
 
-/** Starts the eight services, the provider and the gateway; metrics of the process itself are the gateway's. */
+/** Starts the eight services, the provider, the gateway and the auditor; metrics of the process itself are the gateway's. */
 async function startParts(shop: ShopAddresses, started: Stoppable[]): Promise<void> {
   const options = (name: string) => ({
     env: { ...process.env, ...environmentOf(name, shop) },
@@ -69,6 +71,7 @@ async function startParts(shop: ShopAddresses, started: Stoppable[]): Promise<vo
     startProvider(options(provider.name)).then((running) => started.push(running)),
   ]);
   started.push(await startGateway(options(gateway.name)));
+  started.push(await startAuditor(options(auditor.name)));
 }
 
 await main(async () => {
@@ -93,7 +96,7 @@ await main(async () => {
     startedAt: startedAt.toISOString(),
     processes: [],
   };
-  const inThisProcess = [...services, provider, gateway].map(({ name, port }): ProcessState => {
+  const inThisProcess = [...services, provider, gateway, auditor].map(({ name, port }): ProcessState => {
     const here = { pid: process.pid, command: state.command, startedAt: state.startedAt, restarts: 0 };
     return {
       ...here,

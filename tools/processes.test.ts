@@ -1,6 +1,7 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { auditorVariables } from "@crowdcrunch/auditor/auditor";
 import { gatewayVariables } from "@crowdcrunch/gateway/config";
 import { readConfig } from "@crowdcrunch/kit/config";
 import { serviceVariables } from "@crowdcrunch/kit/variables";
@@ -38,9 +39,10 @@ test.each(serviceNames())("%s gets every variable it cannot do without", async (
   expect(readConfig(variables, environmentOf(name, shop))).toMatchObject({ HOST: "127.0.0.1" });
 });
 
-test("gateway and provider get every variable they cannot do without", () => {
+test("gateway, provider and auditor get every variable they cannot do without", () => {
   expect(readConfig(gatewayVariables, environmentOf("gateway", shop))).toMatchObject({
     ORDERS_URL: "http://127.0.0.1:5004",
   });
   expect(readConfig(Type.Object(providerVariables), environmentOf("provider", shop))).toMatchObject({ PORT: 5010 });
+  expect(readConfig(Type.Object(auditorVariables), environmentOf("auditor", shop))).toMatchObject({ PORT: 5011 });
 });

@@ -25,6 +25,8 @@ export const services = [
 export const provider = { name: "provider", port: 4010 } as const;
 /** The only address that shoppers know. */
 export const gateway = { name: "gateway", port: 4000 } as const;
+/** Checks all the time what must always hold. */
+export const auditor = { name: "auditor", port: 4011 } as const;
 /** The embedded Postgres. */
 export const postgres = { name: "postgres", port: 4050 } as const;
 
@@ -79,7 +81,7 @@ export async function shopAddresses(place: ShopPlace, kafka?: KafkaChoice): Prom
 
 /** The environment of one process, without what is common to all of its machine. */
 export function environmentOf(name: string, shop: ShopAddresses): Record<string, string> {
-  const { port } = [...services, provider, gateway].find((candidate) => candidate.name === name)!;
+  const { port } = [...services, provider, gateway, auditor].find((candidate) => candidate.name === name)!;
   return {
     HOST: "127.0.0.1",
     PORT: String(port + shop.portOffset),
@@ -91,10 +93,10 @@ export function environmentOf(name: string, shop: ShopAddresses): Record<string,
     SHUTDOWN_GRACE_MS: "5000",
     // Types are stripped once, not at every start: starts are faster and 15 MiB smaller.
     NODE_COMPILE_CACHE: join(shop.varDir, "cache/node"),
-    // Node would take memory while there is any; eleven processes share a laptop.
+    // Node would take memory while there is any; twelve processes share a laptop.
     // And kafkajs sets timers that are due already, about which Node would complain.
-    NODE_OPTIONS: "--max-semi-space-size=8 --max-old-space-size=160 --disable-warning=TimeoutNegativeWarning",
-    ...(name === "gateway" ? {} : { OWNER_DATABASE_URL: shop.databaseUrl(`${name}_owner`) }),
+    NODE_OPTIONS: `--max-semi-space-size=${name === "auditor" ? 2 : 8} --max-old-space-size=${name === "auditor" ? 64 : 160} --disable-warning=TimeoutNegativeWarning`,
+    ...(name === "gateway" || name === "auditor" ? {} : { OWNER_DATABASE_URL: shop.databaseUrl(`${name}_owner`) }),
     ...ownVariables(shop)[name],
   };
 }
@@ -131,7 +133,7 @@ function ownVariables(shop: ShopAddresses): Record<string, Record<string, string
 
 /**
  * What a supervisor does to run a shop: Postgres (and Kafka, where it brings one along), its roles and schemas, the
- * services and the provider, the gateway.
+ * services and the provider, the gateway and the auditor.
  */
 export async function shopPlan(shop: ShopAddresses, say: (sentence: string) => void = () => {}): Promise<Plan> {
   const node = (script: string) => [process.execPath, join(repositoryRoot, script)];
@@ -163,7 +165,7 @@ export async function shopPlan(shop: ShopAddresses, say: (sentence: string) => v
           planned(provider, "provider/src/main.ts"),
         ],
       },
-      { start: [planned(gateway, "gateway/src/main.ts")] },
+      { start: [planned(gateway, "gateway/src/main.ts"), planned(auditor, "auditor/src/main.ts")] },
     ],
   };
 }

@@ -1,13 +1,13 @@
 /** Where the time goes: processor profiles of the processes, and the statements that cost most. */
 import { join } from "node:path";
 import type { Client } from "pg";
-import { gateway, provider, services } from "../processes.ts";
+import { auditor, gateway, provider, services } from "../processes.ts";
 
 /** Variables that make each process leave a profile when it ends. */
 export function profiled(varDir: string): Record<string, Record<string, string>> {
   const folder = join(varDir, "profile");
   return Object.fromEntries(
-    [gateway, provider, ...services].map(({ name }) => [
+    [gateway, provider, auditor, ...services].map(({ name }) => [
       name,
       { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${join(folder, name)}` },
     ]),
