@@ -22,8 +22,6 @@ const retryMs = 250;
 const idleSweepMs = 5_000;
 const maintainEveryMs = 3_600_000;
 const partitionDaysAhead = 3;
-/** Longer than topics keep their events, so that no redelivery finds its inbox row gone. */
-const inboxKeepDays = 8;
 
 export interface ConsumerOptions {
   /** The consumer group, which is the service's name. */
@@ -38,6 +36,8 @@ export interface ConsumerOptions {
   metrics: Metrics;
   /** Least time between two batches, in ms. */
   paceMs?: number;
+  /** How long the inbox remembers: longer than topics keep their events, so that no redelivery is taken for new. Default 8. */
+  inboxKeepDays?: number;
   /** How often to look for what waits, in ms. Default 5 s. */
   sweepMs?: number;
   /** How long an event may wait before it is parked. Default 600 s. */
@@ -170,7 +170,7 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
       await positions.flush();
       await waitingRoom.sweep();
       if (performance.now() - maintainedMs > maintainEveryMs) {
-        await db.run(maintainInbox, [partitionDaysAhead, inboxKeepDays]);
+        await db.run(maintainInbox, [partitionDaysAhead, options.inboxKeepDays ?? 8]);
         maintainedMs = performance.now();
       }
     } catch (error) {

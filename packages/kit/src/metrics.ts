@@ -4,7 +4,13 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom
 export interface Metrics {
   registry: Registry;
   counter<Label extends string = never>(name: string, help: string, labels?: Label[]): Counter<Label>;
-  gauge<Label extends string = never>(name: string, help: string, labels?: Label[]): Gauge<Label>;
+  /** `collect` is run, and waited for, whenever the metrics are read. */
+  gauge<Label extends string = never>(
+    name: string,
+    help: string,
+    labels?: Label[],
+    collect?: () => Promise<void>,
+  ): Gauge<Label>;
   histogram<Label extends string = never>(
     name: string,
     help: string,
@@ -24,9 +30,9 @@ export function createMetrics(options: { service: string; processMetrics: boolea
     counter: (name, help, labels = []) =>
       (registry.getSingleMetric(name) as Counter<(typeof labels)[number]> | undefined) ??
       new Counter({ name, help, labelNames: labels, registers: [registry] }),
-    gauge: (name, help, labels = []) =>
+    gauge: (name, help, labels = [], collect) =>
       (registry.getSingleMetric(name) as Gauge<(typeof labels)[number]> | undefined) ??
-      new Gauge({ name, help, labelNames: labels, registers: [registry] }),
+      new Gauge({ name, help, labelNames: labels, registers: [registry], ...(collect && { collect }) }),
     histogram: (name, help, labels = [], buckets = secondsBuckets) =>
       (registry.getSingleMetric(name) as Histogram<(typeof labels)[number]> | undefined) ??
       new Histogram({ name, help, labelNames: labels, buckets, registers: [registry] }),

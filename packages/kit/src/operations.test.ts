@@ -26,7 +26,7 @@ type Query {
 let folder: string;
 let service: TestService;
 let staff: string;
-let refusing = true;
+const refused = "poison";
 const handled: string[] = [];
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "crowdcrunch-operations-"));
@@ -34,7 +34,7 @@ beforeAll(async () => {
   await mkdir(join(folder, "migrations"));
   const handler = onEvents([said], async (_, events) => {
     for (const { data } of events) {
-      if (refusing && data.text === "poison") throw new Error("this is poison");
+      if (data.text === refused) throw new Error("this is poison");
       handled.push(`${data.key} ${data.text}`);
     }
   });

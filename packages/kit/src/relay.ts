@@ -40,6 +40,8 @@ export interface RelayOptions {
 
 export interface Relay {
   start(): void;
+  /** Rows of the outbox below this id are gone for good. */
+  floor(): number;
   /** Looks at the outbox soon; cheap to call often. */
   nudge(): void;
   /** Lets the running batch end. */
@@ -151,6 +153,7 @@ export function createRelay(options: RelayOptions): Relay {
 
   return {
     start: () => schedule(0),
+    floor: () => floor,
     nudge,
     async stop() {
       stopped = true;

@@ -22,6 +22,7 @@ import { httpSettings } from "./http.ts";
 import { createTokenVerifier } from "./identity.ts";
 import type { TokenVerifier } from "./identity.ts";
 import type { Logger } from "./logger.ts";
+import { measureMessaging } from "./messaging-metrics.ts";
 import type { Metrics } from "./metrics.ts";
 import { migrate } from "./migrate.ts";
 import { operationsResolvers } from "./operations.ts";
@@ -31,8 +32,10 @@ import type { RunningProcess, StartingProcess } from "./process.ts";
 import { createRelay } from "./relay.ts";
 import { subgraphSdl } from "./sdl.ts";
 import { serviceVariables } from "./variables.ts";
+import { createWatchdog } from "./watchdog.ts";
 import type { Worker } from "./worker.ts";
 
+const dayMs = 86_400_000;
 const shopperPaceMs = 5;
 /** For services whose events nobody waits for. */
 export const backgroundPaceMs = 100;
@@ -93,6 +96,8 @@ export interface StartOptions {
   processMetrics?: boolean;
   newId?: () => string;
   log?: Logger;
+  /** How the watchdog ends a process whose consumer is stuck. Default: with the exit code 1. */
+  exit?: () => void;
   eventLog?: (context: { db: Database; log: Logger; service: string; databaseUrl: string }) => EventLog;
 }
 
@@ -147,7 +152,8 @@ export async function start<Variables extends TObject>(
       // Before anything is published there: what is left on the embedded log would never be handled.
       await untilAvailable(() => closeEmbeddedLog(db.pool), { log, what: "going over to Kafka", signal });
     }
-    await untilAvailable(() => eventLog.ensureTopics([{ topic: name, partitions: defaultPartitions }]), {
+    const retentionMs = config.EVENT_RETENTION_DAYS * dayMs;
+    await untilAvailable(() => eventLog.ensureTopics([{ topic: name, partitions: defaultPartitions, retentionMs }]), {
       log,
       what: "event log",
       signal,
@@ -168,8 +174,10 @@ export async function start<Variables extends TObject>(
       log,
       metrics,
       paceMs,
+      inboxKeepDays: config.EVENT_RETENTION_DAYS + 1,
       faults,
     });
+    measureMessaging({ group: name, topics: consumer.topics, db, eventLog, outboxFloor: relay.floor, log, metrics });
     const operations = operationsResolvers(name, { db, consumer, faults, republish: parts.republish });
     const app = fastify({ ...httpSettings, bodyLimit: 256 * 1024 });
     await parts.routes?.(app);
@@ -190,6 +198,10 @@ export async function start<Variables extends TObject>(
     }
     await consumer.start();
     onStop(() => consumer.stop());
+    const exit = options.exit ?? (() => process.exit(1));
+    const watchdog = createWatchdog({ group: name, consumer, eventLog, databaseUrl, log, exit });
+    watchdog.start();
+    onStop(() => watchdog.stop());
     return { url: await listen(app) };
   }
 }

@@ -88,6 +88,12 @@ export const serviceVariables = {
     maximum: 100,
     description: "most connections of the service's pool",
   }),
+  EVENT_RETENTION_DAYS: Type.Integer({
+    default: 7,
+    minimum: 1,
+    maximum: 3650,
+    description: "how long the service's topic keeps its events, in days; the same for all services of a shop",
+  }),
   DATABASE_QUEUE_MS: Type.Integer({
     default: 2_000,
     minimum: 50,
