@@ -1,3 +1,5 @@
+import { unkept } from "@crowdcrunch/auditor/acknowledged";
+import type { Query } from "@crowdcrunch/auditor/query";
 import type { Pool } from "pg";
 import { endStates } from "../e2e/steady-load.ts";
 import type { Acknowledged } from "../e2e/steady-load.ts";
@@ -26,17 +28,10 @@ export async function compare(
      WHERE kind = 'SALE' AND (placed_by = ANY($1::uuid[]) OR number = ANY($2))`,
     [shopperIds, acknowledged.map(({ number }) => number)],
   );
-  const byNumber = new Map(rows.map((row) => [row.number, row]));
-  const lost = acknowledged.flatMap((told) => {
-    const why = whyLost(told, byNumber.get(told.number));
-    return why === undefined ? [] : [`${told.number}: ${why}`];
-  });
-  const returns = acknowledged.flatMap(({ returnNumber }) => (returnNumber === undefined ? [] : [returnNumber]));
-  const kept = await books.query<{ number: string }>("SELECT number FROM exchanges.returns WHERE number = ANY($1)", [
-    returns,
-  ]);
-  const keptReturns = new Set(kept.rows.map(({ number }) => number));
-  lost.push(...returns.filter((number) => !keptReturns.has(number)).map((number) => `return ${number} is not there`));
+  const query: Query = async (sql, values) => (await books.query(sql, values)).rows;
+  const lost = (await unkept(query, acknowledged)).map(({ id, why }) => `${id}: ${why}`);
+  const open = rows.filter(({ status }) => !endStates.includes(status));
+  lost.push(...open.map(({ number, status }) => `${number} is still ${status}`));
 
   const keys = Map.groupBy(rows, ({ key }) => key);
   const doubled = [...keys].flatMap(([key, orders]) =>
@@ -45,17 +40,6 @@ export async function compare(
   const movedTwice = await books.query<{ number: string; what: string }>(movedTooMuch, [rows.map(({ id }) => id)]);
   doubled.push(...movedTwice.rows.map(({ number, what }) => `${number}: ${what}`));
   return { lost, doubled };
-}
-
-function whyLost(told: Acknowledged, row: OrderRow | undefined): string | undefined {
-  if (!row) return "is not there";
-  if (row.key !== told.key) return `is of another key`;
-  if (!endStates.includes(row.status)) return `is still ${row.status}`;
-  if (told.wasCancelled && row.status !== "CANCELLED")
-    return `is ${row.status}, and its shopper was told that it is cancelled`;
-  if (told.sawEnd !== undefined && told.sawEnd !== row.status)
-    return `is ${row.status}, and its shopper saw it ${told.sawEnd}`;
-  return undefined;
 }
 
 /** Cards that were charged, and goods that left, more than their order says: by the provider's own book and by stock. */

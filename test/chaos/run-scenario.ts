@@ -78,8 +78,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
       perSecond: scenario.perSecond ?? defaultPerSecond,
       returnEvery: 10,
       patienceMs: (short ? 120 : 300) * 1_000 + Math.min(options.atMostSeconds, 900) * 1_000,
-      onAcknowledged: ({ number, key }) =>
-        appendFileSync(options.driverLog, `${JSON.stringify({ scenario: scenario.number, number, key })}\n`),
+      onTold: (order) => appendFileSync(options.driverLog, `${JSON.stringify(order)}\n`),
     });
     const opened = openWorld({ ...options, load, shoppers, number: scenario.number });
     const { world } = opened;
@@ -100,7 +99,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
     say("quiet");
     await scenario.afterQuiet?.(world);
     Object.assign(row, await judgeBooks(place, load, course));
-    row.reasons.push(...(await auditFindings(place)));
+    row.reasons.push(...(await auditFindings(place, load)));
     await place.processes.restoreVariables();
   } catch (error) {
     row.reasons.push((error as Error).message);
@@ -158,9 +157,10 @@ async function judgeBooks(place: Place, load: Load, course: Course): Promise<Ver
   );
 }
 
-async function auditFindings(place: Place): Promise<string[]> {
+async function auditFindings(place: Place, { acknowledged }: Load): Promise<string[]> {
   const lines: string[] = [];
   const url = place.whole.shop.databaseUrl("auditor");
-  await auditShop({ url, env: place.logs.env, windowSeconds: 0, say: (line) => lines.push(line), quiet: true });
+  const { env } = place.logs;
+  await auditShop({ url, env, acknowledged, windowSeconds: 0, say: (line) => lines.push(line), quiet: true });
   return lines.slice(0, 8).map((line) => `audit: ${line.trim()}`);
 }

@@ -47,8 +47,8 @@ export interface LoadOptions {
   returnEvery?: number;
   /** How long a purchase may take before its shopper gives up, in ms. Default 10 min. */
   patienceMs?: number;
-  /** Told of each order as soon as the shop has answered. */
-  onAcknowledged?: (order: Acknowledged) => void;
+  /** Told of an order whenever the shop has said something more of it. */
+  onTold?: (order: Acknowledged) => void;
 }
 
 export const endStates = ["COMPLETED", "CANCELLED", "REJECTED"];
@@ -125,6 +125,7 @@ export function startLoad(options: LoadOptions): Load {
       return told;
     });
     order.returnNumber = answer["return"].number as string;
+    options.onTold?.(order);
   }
 
   async function buy(shopper: Shopper, count: number): Promise<void> {
@@ -137,13 +138,14 @@ export function startLoad(options: LoadOptions): Load {
     const { number, id } = placed["order"] as { number: string; id: string };
     const order: Acknowledged = { number, id, key: input.idempotencyKey, wasCancelled: false };
     acknowledged.push(order);
-    options.onAcknowledged?.(order);
+    options.onTold?.(order);
     if (count % 4 === 3) {
       const cancellation = { number, idempotencyKey: randomUUID() };
       const answer = await asking<Answer>(() =>
         tell(graph, "cancelOrder", shopper.token, cancellation, "... on CancellationAccepted { done }"),
       );
       order.wasCancelled = answer["done"] === true;
+      options.onTold?.(order);
     }
     const look = `query Look($number: String!) { order(number: $number) { status } }`;
     for (let lookMs = firstLookMs; ; lookMs = Math.min(lookMs * 1.5, longestLookMs)) {
@@ -152,6 +154,7 @@ export function startLoad(options: LoadOptions): Load {
       );
       if (endStates.includes(seen.status)) {
         order.sawEnd = seen.status;
+        options.onTold?.(order);
         break;
       }
       if (performance.now() > giveUpAtMs) throw new Error(`${number} is ${seen.status} after ${patienceMs / 1_000} s`);

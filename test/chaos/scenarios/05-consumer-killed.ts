@@ -4,7 +4,7 @@ const point = "consumer.in-handler";
 /** Who is killed, in the middle of which events. */
 const victims = [
   ["inventory", "orders.order-placed.v1"],
-  ["payments", "orders.order-placed.v1"],
+  ["payments", "orders.payment-requested.v1"],
   ["orders", "inventory.stock-reserved.v1"],
   ["fulfillment", "orders.order-confirmed.v1"],
 ] as const;
