@@ -1,8 +1,12 @@
 import { event } from "@crowdcrunch/events/contract";
 import Type from "typebox";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { Client } from "pg";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { maxEventBytes } from "./eventlog.ts";
-import type { DeliveredEvent, EventLog } from "./eventlog.ts";
+import type { DeliveredEvent, EventLog, EventRecord } from "./eventlog.ts";
+import type { OutgoingMessage } from "./eventlog-kafka/records.ts";
+import { relayOutbox } from "./eventlog-kafka/relay.ts";
+import { seededRandom } from "./eventlog-postgres/shuffle.ts";
 import { createRelay } from "./relay.ts";
 import type { Relay } from "./relay.ts";
 import { createKitWorld, worldService as topic } from "./testing/kit-world.ts";
@@ -165,4 +169,94 @@ test("while the log refuses, events wait, and go when it takes them again", asyn
   refusing = false;
   await empty("moody");
   expect(await published("moody")).toEqual(["a", "b"]);
+});
+
+/** A log into which the relay's append and its removal from the outbox are two steps, as they are with Kafka. */
+function inTwoSteps(log: EventLog, afterAck: () => Promise<void>): EventLog {
+  async function send(messages: OutgoingMessage[]): Promise<void> {
+    await log.append(topic, messages.map(recordOf));
+    await afterAck();
+  }
+  return { ...log, relay: (source) => relayOutbox({ pool: world.db.pool, send }, source) };
+}
+
+function recordOf({ headers, value }: OutgoingMessage): EventRecord {
+  return {
+    ...{ id: headers["ce_id"]!, type: headers["ce_type"]!, key: headers["ce_partitionkey"]! },
+    ...{ subject: headers["ce_subject"]!, sequence: Number(headers["ce_sequence"]), time: headers["ce_time"]! },
+    data: JSON.parse(value),
+  };
+}
+
+describe("several relays at once", () => {
+  const random = seededRandom(28);
+  const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, random() * ms));
+  /** The acknowledgement may come late, or never. */
+  async function losingAcks(): Promise<void> {
+    await pause(8);
+    if (random() < 0.15) throw new Error("the acknowledgement was lost");
+  }
+
+  test.each([
+    ["one step", () => world.openEventLog(topic), 0],
+    ["two steps, with acknowledgements that are lost", () => inTwoSteps(world.openEventLog(topic), losingAcks), 1],
+  ] as const)(
+    "first occurrences are in order and none is missing, where publishing takes %s",
+    async (name, open, leastRepeats) => {
+      for (let count = 0; count < 3; count++) world.db.onEmitted(startRelay(open()).nudge);
+      const keys = Array.from({ length: 6 }, (_, index) => `${name} ${index}`);
+      const words = Array.from({ length: 40 }, (_, index) => String(index));
+      await Promise.all(
+        keys.map(async (key) => {
+          for (const word of words) {
+            if (random() < 0.2) {
+              const died = world.db.transaction(async (tx) => {
+                tx.emit(said.create({ key, word: "of a producer that died" }, { sequence: 1 }));
+                await pause(20);
+                throw new Error("it dies");
+              });
+              await died.catch(() => {});
+            }
+            await say(key, word);
+            if (random() < 0.3) await pause(10);
+          }
+        }),
+      );
+      let repeats = 0;
+      for (const key of keys) {
+        await empty(key);
+        const all = await published(key);
+        expect([...new Set(all)]).toEqual(words);
+        repeats += all.length - words.length;
+      }
+      expect(repeats).toBeGreaterThanOrEqual(leastRepeats);
+      if (leastRepeats === 0) expect(repeats).toBe(0);
+    },
+  );
+});
+
+test("a transaction that somebody forgot holds nothing up, and its session is ended", async () => {
+  const url = world.testDatabase.url(topic);
+  // What running roles have as 30 s: see the bootstrap's tests.
+  const forgetful = new Client({ connectionString: url, options: "-c idle_in_transaction_session_timeout=1500ms" });
+  const ended = new Promise<Error>((resolve) => forgetful.on("error", resolve));
+  await forgetful.connect();
+  await forgetful.query("BEGIN");
+  const { rows } = await forgetful.query<{ id: string }>(
+    `INSERT INTO outbox (event_id, type, key, subject, sequence, data)
+     VALUES (gen_random_uuid(), '${said.type}', 'forgotten', 'forgotten', 1, '{"key": "forgotten", "word": "never"}') RETURNING id`,
+  );
+  const relay = startRelay();
+  world.db.onEmitted(relay.nudge);
+  floors.length = 0;
+  for (let round = 0; round < 5; round++) await say("going on", String(round));
+  await empty("going on");
+  expect(await published("going on")).toEqual(["0", "1", "2", "3", "4"]);
+  expect(relay.floor()).toBeLessThanOrEqual(Number(rows[0]!.id));
+
+  expect(await ended).toMatchObject({ code: "25P03" });
+  await say("going on", "5");
+  await empty("going on");
+  await until(() => relay.floor() > Number(rows[0]!.id), "a floor above the forgotten row");
+  expect(await published("forgotten")).toEqual([]);
 });
