@@ -97,12 +97,12 @@ export function joinGroup(
           const { name, partition, committed, low } = offset;
           const key = partitionKey(name, partition);
           const position = stands.get(key);
-          if (committed !== undefined && position !== undefined && position.next < committed) {
+          if (committed !== undefined && position !== undefined && (position.next < committed || committed < 0)) {
             const next = position.next === 0 ? low : position.next;
             refuseOutOfRange(groupId, offset, next);
             consumer.seek({ topic: name, partition, offset: String(next) });
             expected.set(key, next);
-            subscription.onRewound?.(position, committed);
+            if (next < committed) subscription.onRewound?.({ ...position, next }, committed);
           } else {
             refuseOutOfRange(groupId, offset);
             expected.set(key, committed ?? low);
