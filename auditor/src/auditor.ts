@@ -75,6 +75,7 @@ export async function startAuditor(options: {
       books,
       eventLog,
       findings,
+      log,
       intervalMs: config.AUDIT_INTERVAL_SECONDS * 1_000,
       busyShare: config.AUDIT_BUSY_PERCENT / 100,
       windowSeconds: config.AUDIT_WINDOW_SECONDS,

@@ -1,6 +1,7 @@
 import type { Logger } from "@crowdcrunch/kit/logger";
 import type { Metrics } from "@crowdcrunch/kit/metrics";
 import type { CheckedInvariant } from "./invariant.ts";
+import { checkedInvariants } from "./invariants.ts";
 
 /** What the last check of each invariant said, for people, metrics and the log. */
 export interface Findings {
@@ -8,7 +9,7 @@ export interface Findings {
   checked(invariant: CheckedInvariant, rows: Record<string, unknown>[], durationMs: number): void;
   /** A check could not be made; what was found before stands. */
   failed(invariant: CheckedInvariant, error: Error): void;
-  /** A line for each invariant that was checked or should have been, and its rows. */
+  /** A line for each invariant, and its rows. */
   lines(): string[];
 }
 
@@ -32,7 +33,7 @@ export function createFindings({ log, metrics }: { log: Logger; metrics: Metrics
   );
   const unchecked = metrics.gauge(
     "crowdcrunch_invariant_unchecked",
-    "1 where the last check of an invariant could not be made",
+    "1 where the last check of an invariant could not be made, or none was",
     labels,
   );
   const checkedAt = metrics.gauge(
@@ -41,19 +42,17 @@ export function createFindings({ log, metrics }: { log: Logger; metrics: Metrics
     labels,
   );
   const seconds = metrics.gauge("crowdcrunch_invariant_check_seconds", "How long its last check took", labels);
-  const findings = new Map<number, Finding>();
-
-  function findingOf(invariant: CheckedInvariant): Finding {
-    const known = findings.get(invariant.number);
-    if (known) return known;
-    const fresh: Finding = { invariant, rows: [], logged: new Set(), wasChecked: false };
-    findings.set(invariant.number, fresh);
-    return fresh;
-  }
+  const findings = new Map(
+    checkedInvariants.map((invariant): [number, Finding] => [
+      invariant.number,
+      { invariant, rows: [], logged: new Set(), wasChecked: false },
+    ]),
+  );
+  for (const { name } of checkedInvariants) unchecked.set({ invariant: name }, 1);
 
   return {
     checked(invariant, rows, durationMs) {
-      const finding = findingOf(invariant);
+      const finding = findings.get(invariant.number)!;
       const { number, name, says, kind } = invariant;
       const texts = rows.map((row) => JSON.stringify(row));
       const fresh = rows.filter((_, index) => !finding.logged.has(texts[index]!));
@@ -67,7 +66,7 @@ export function createFindings({ log, metrics }: { log: Logger; metrics: Metrics
       seconds.set({ invariant: name }, durationMs / 1_000);
     },
     failed(invariant, error) {
-      const finding = findingOf(invariant);
+      const finding = findings.get(invariant.number)!;
       const { number, name } = invariant;
       if (finding.problem !== error.message)
         log.warn({ invariant: number, name, error: error.message }, "an invariant could not be checked");
@@ -75,12 +74,10 @@ export function createFindings({ log, metrics }: { log: Logger; metrics: Metrics
       unchecked.set({ invariant: name }, 1);
     },
     lines: () =>
-      [...findings.values()]
-        .sort((a, b) => a.invariant.number - b.invariant.number)
-        .flatMap(({ invariant: { number, says, kind }, rows, problem, wasChecked }) => [
-          `${String(number).padStart(2)} ${wasChecked ? (rows.length === 0 ? "held    " : "VIOLATED") : "–       "} ${says} (${kind})`,
-          ...(problem === undefined ? [] : [`            could not be checked: ${problem}`]),
-          ...rows.slice(0, loggedRows).map((row) => `            ${JSON.stringify(row)}`),
-        ]),
+      [...findings.values()].flatMap(({ invariant: { number, says, kind }, rows, problem, wasChecked }) => [
+        `${String(number).padStart(2)} ${wasChecked ? (rows.length === 0 ? "held    " : "VIOLATED") : "–       "} ${says} (${kind})`,
+        ...(problem === undefined ? [] : [`            could not be checked: ${problem}`]),
+        ...rows.slice(0, loggedRows).map((row) => `            ${JSON.stringify(row)}`),
+      ]),
   };
 }

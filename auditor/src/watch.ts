@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { EventLog } from "@crowdcrunch/kit/eventlog";
+import type { Logger } from "@crowdcrunch/kit/logger";
 import type { Books } from "./books.ts";
 import type { Findings } from "./findings.ts";
 import { services } from "./invariant.ts";
@@ -12,6 +13,7 @@ export interface WatchOptions {
   books: Books;
   eventLog: Pick<EventLog, "read" | "lag">;
   findings: Findings;
+  log: Logger;
   /** Least time between two checks of one invariant, in ms. */
   intervalMs: number;
   /** How much of the time something may be checked: above 0, at most 1. */
@@ -39,10 +41,7 @@ const walkedAtOnce = 2_000;
 export function watch(options: WatchOptions): { stop(): Promise<void> } {
   const { findings, intervalMs, busyShare } = options;
   const stopping = new AbortController();
-  const startMs = performance.now();
   const tasks = [...checkedInvariants.filter(hasQueryAlone).map(sqlTask), logTask()];
-  // Spread over the interval, so that there is no burst at the start and none after it.
-  for (const [index, task] of tasks.entries()) task.dueMs = startMs + (intervalMs * index) / tasks.length;
 
   function sqlTask(invariant: SqlInvariant): Task {
     return {
@@ -97,6 +96,10 @@ export function watch(options: WatchOptions): { stop(): Promise<void> } {
   }
 
   async function runAll(): Promise<void> {
+    await untilMigrated(options, stopping.signal);
+    // Spread over the interval, so that there is no burst at the start and none after it.
+    const startMs = performance.now();
+    for (const [index, task] of tasks.entries()) task.dueMs = startMs + (intervalMs * index) / tasks.length;
     for (;;) {
       const task = tasks.reduce((first, other) => (other.dueMs < first.dueMs ? other : first));
       await sleep(Math.max(0, task.dueMs - performance.now()), undefined, { signal: stopping.signal });
@@ -124,6 +127,24 @@ export function watch(options: WatchOptions): { stop(): Promise<void> } {
       await running;
     },
   };
+}
+
+/** Waits for the database, and for services that have not migrated their schemas yet: that is no finding. */
+async function untilMigrated({ books, log }: WatchOptions, signal: AbortSignal): Promise<void> {
+  let told = "";
+  for (;;) {
+    const missing = await books
+      .byKeys<{ name: string }>("SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NULL", [
+        [...services.map((service) => `${service}.outbox`), "provider.operations"],
+      ])
+      .then((rows) => rows.map(({ name }) => name).join(", "))
+      .catch((error: Error) => error.message);
+    // Tables of a service's own come right after those that every service has.
+    await sleep(1_000, undefined, { signal });
+    if (missing === "") return;
+    if (missing !== told) log.info({ missing }, "waiting for the database and the schemas of all services");
+    told = missing;
+  }
 }
 
 /** Takes what is new of each topic, compares some of its aggregates, and looks again at what was on its way. */
