@@ -218,7 +218,11 @@ export function createGroups(options: GroupsOptions): Groups {
       }
     },
     askAll() {
-      for (const group of groups.values()) touch(group);
+      for (const group of groups.values()) {
+        // A database that was set back has lower versions from here on.
+        group.version = 0;
+        touch(group);
+      }
     },
     size: () => groups.size,
     stop() {

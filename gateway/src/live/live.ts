@@ -201,6 +201,7 @@ export function createLive(options: LiveOptions): Live {
       }
       operation.keysIn(variables);
       if (isStopped) throw away();
+      idleSinceMs = performance.now();
       const leave = places.take(caller.viewer?.sub ?? `address ${caller.clientAddress}`);
       try {
         // Listens before it asks for the state, so that nothing is missed between.

@@ -40,9 +40,12 @@ export function openStream(response: ServerResponse, onSuperseded: () => void): 
   let isEnding = false;
   let latest: Buffer | undefined;
   let last: Buffer | undefined;
+  // A client that is gone while it is written to; its close is what counts.
+  response.on("error", () => {});
 
   // The callback comes when the system has taken all: what a slow client leaves lying is in its buffers, not in ours.
   function write(bytes: Buffer): void {
+    if (response.destroyed) return;
     isBusy = true;
     sentMs = performance.now();
     response.write(bytes, () => {
@@ -52,7 +55,7 @@ export function openStream(response: ServerResponse, onSuperseded: () => void): 
   }
 
   function flush(): void {
-    if (isBusy || response.destroyed) return;
+    if (isBusy) return;
     if (latest) {
       const bytes = latest;
       latest = undefined;
