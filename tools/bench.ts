@@ -17,6 +17,7 @@ import { purchase, seeded, zipf } from "./bench/shopper.ts";
 import { openGraph, operatorToken } from "./client.ts";
 import type { GraphClient } from "./client.ts";
 import { Problem, main, shopPlace } from "./environment.ts";
+import { chosenKafka, kafka as broker } from "./kafka/shop-kafka.ts";
 import { provider, services } from "./processes.ts";
 import { startShop } from "./shop.ts";
 import type { RunningShop } from "./shop.ts";
@@ -27,7 +28,12 @@ const skuCount = 2_400;
 const shopperCounts = (process.env.BENCH_SHOPPERS ?? "1,8,32").split(",").map(Number);
 const profiling = process.env.BENCH_PROFILE === "1";
 
-const processNames = ["gateway", ...services.map(({ name }) => name), provider.name, "postgres"];
+/** KAFKA=1 and KAFKA_BROKERS as for make up. */
+const kafka = chosenKafka();
+const processNames = [
+  ...["gateway", ...services.map(({ name }) => name), provider.name, "postgres"],
+  ...(kafka === true ? [broker.name] : []),
+];
 
 function median(values: number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
@@ -186,6 +192,7 @@ await main(async () => {
   const shop = await startShop({
     varDir,
     portOffset: place.portOffset + 700,
+    kafka,
     say: console.log,
     env: profiling ? profiled(varDir) : {},
   });
