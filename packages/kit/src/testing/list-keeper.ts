@@ -5,7 +5,7 @@ import { createConsumer, onEvents } from "../consumer.ts";
 import type { ConsumerOptions, EventConsumer } from "../consumer.ts";
 import type { Transaction } from "../database.ts";
 import { statement } from "../database.ts";
-import type { EventRecord } from "../eventlog.ts";
+import type { EventLog, EventRecord } from "../eventlog.ts";
 import { createKitWorld, worldService } from "./kit-world.ts";
 import type { KitWorld } from "./kit-world.ts";
 import { until } from "./service.ts";
@@ -52,11 +52,13 @@ export interface ListKeeper extends KitWorld {
   openIncidents(list: string): Promise<{ kind: string; detail: string }[]>;
 }
 
-export async function createListKeeper(): Promise<ListKeeper> {
+/** On the log in its database, or on logs that `openLog` opens for a service and that are closed by whoever made them. */
+export async function createListKeeper(openLog?: (service: string) => Promise<EventLog>): Promise<ListKeeper> {
   const world = await createKitWorld(tables);
-  const publisher = world.openEventLog(topic);
+  const open = openLog ?? (async (role: string) => world.openEventLog(role));
+  const publisher = await open(topic);
   await publisher.ensureTopics([{ topic, partitions: 4 }]);
-  const groupLog = world.openEventLog(worldService);
+  const groupLog = await open(worldService);
   let running: EventConsumer[] = [];
   let sequence = 0;
 
@@ -86,7 +88,7 @@ export async function createListKeeper(): Promise<ListKeeper> {
     },
     publish: (...events) => publisher.append(topic, events),
     async start(options) {
-      const eventLog = world.openEventLog(worldService);
+      const eventLog = await open(worldService);
       const consumer = createConsumer({
         ...world,
         eventLog,
