@@ -8,6 +8,7 @@ import { parse } from "graphql";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Client } from "pg";
 import { readmeOperations } from "../readme-operations.ts";
+import { stopAudited } from "./audited.ts";
 import { openShop, until } from "./whole-shop.ts";
 import type { WholeShop } from "./whole-shop.ts";
 
@@ -15,7 +16,7 @@ let world: WholeShop;
 beforeAll(async () => {
   world = await openShop({ portOffset: 24_000 });
 });
-afterAll(() => world?.stop());
+afterAll(() => stopAudited(world), 60_000);
 
 /** Runs a make target's program in this shop's place. Resolves to what it printed and its exit code. */
 async function run(program: string, variables: Record<string, string> = {}): Promise<{ text: string; code: number }> {
