@@ -25,12 +25,13 @@ export interface KafkaClient {
   kafka(use: string): Kafka;
 }
 
-// A request that is not answered in this time has met a dead connection: kafkajs does not close it, so whoever waits
-// gives up after two more tries and starts on new connections. Together that is less than half a minute.
+// A request that is not answered in this time has met a dead connection. kafkajs does not close it, but tries again on it:
+// so the producer, the members of groups and the tails have limits of their own, after which they start on new
+// connections, all below half a minute.
 const requestTimeoutMs = 8_000;
 
 /** Short, because each part of the log has its own way to begin again. Complete, because kafkajs has other defaults where NODE_ENV is "test". */
-export const retry: RetryOptions = { initialRetryTime: 50, maxRetryTime: 500, factor: 0.2, multiplier: 2, retries: 2 };
+export const retry: RetryOptions = { initialRetryTime: 50, maxRetryTime: 500, factor: 0.2, multiplier: 2, retries: 5 };
 
 export function kafkaClient(connection: KafkaConnection, service: string, log: Logger): KafkaClient {
   const prefix = `${connection.prefix}.`;

@@ -21,7 +21,7 @@ export interface MemberSettings {
 }
 
 /** How long a fetch waits for events where there are none. Between two the member answers its group, which is why it is short. */
-const longPollMs = 300;
+const longPollMs = 500;
 /** How long the others wait for one that is in a handler before they share its partitions without it. */
 const rebalanceMs = 30_000;
 /** A member that has fetched nothing for so long is stuck, and starts again; kafkajs knows several ways to get there. */

@@ -21,8 +21,8 @@ export interface EventProducer {
 
 interface Connected {
   producer: Producer;
-  /** Partitions of the messages of the running send. */
-  chosen: Set<number>;
+  /** Of the running send. */
+  trace: SendTrace;
 }
 
 /**
@@ -36,13 +36,16 @@ export function openProducer(client: KafkaClient): EventProducer {
   let closed = false;
 
   async function connect(): Promise<Connected> {
-    const chosen = new Set<number>();
-    /** The partitioner of Java's client, so that others who write find the same partitions; notes which it chose. */
+    const trace = newTrace();
+    /** The partitioner of Java's client, so that others who write find the same partitions; notes what it chose. */
     const createPartitioner: ICustomPartitioner = () => {
       const choose = Partitioners.DefaultPartitioner();
       return (message) => {
         const partition = choose(message);
-        chosen.add(partition);
+        trace.calls++;
+        trace.partitions.add(partition);
+        for (const { partitionId, leader } of message.partitionMetadata)
+          if (partitionId === partition) trace.leaders.add(leader);
         return partition;
       };
     };
@@ -54,22 +57,21 @@ export function openProducer(client: KafkaClient): EventProducer {
       retry,
     });
     await producer.connect();
-    return { producer, chosen };
+    return { producer, trace };
   }
 
   async function sendAtOnce(name: string, messages: OutgoingMessage[]): Promise<void> {
     if (closed) throw new Error("the event log is closed");
     const attempt = (current ??= connect());
     try {
-      const { producer, chosen } = await attempt;
-      chosen.clear();
-      const sent = producer.send({ topic: name, acks: -1, messages });
-      const unacknowledged = missingOf(chosen, await inTime(sent));
-      if (unacknowledged.length > 0) {
-        throw new EventLogUnavailable(
-          `Kafka acknowledged nothing for ${name}, partitions ${unacknowledged.join(", ")}`,
-        );
-      }
+      const { producer, trace } = await inTime(attempt);
+      Object.assign(trace, newTrace());
+      const doubt = doubtAbout(
+        trace,
+        messages.length,
+        await inTime(producer.send({ topic: name, acks: -1, messages })),
+      );
+      if (doubt !== undefined) throw new EventLogUnavailable(`${name}: ${doubt}`);
     } catch (error) {
       if (current === attempt) current = undefined;
       void attempt.then(({ producer }) => producer.disconnect()).catch(() => {});
@@ -93,13 +95,31 @@ export function openProducer(client: KafkaClient): EventProducer {
   };
 }
 
+/** What kafkajs did for a send, as its partitioner saw it. */
+export interface SendTrace {
+  /** Messages that were given a partition: more than there are where it sent them again. */
+  calls: number;
+  partitions: Set<number>;
+  /** The brokers that led these partitions, at some moment of the send. */
+  leaders: Set<number>;
+}
+
+function newTrace(): SendTrace {
+  return { calls: 0, partitions: new Set(), leaders: new Set() };
+}
+
 /**
- * Partitions that no broker has acknowledged. Where the leadership of a partition moves in the middle of a send to a
- * broker that has already answered for others, kafkajs takes that answer for both, and the messages are lost.
+ * Why a send that kafkajs reports as done may not be, if there is a reason. Where one of several brokers fails, it keeps
+ * the answers of the others and asks these no more: also not for partitions that they lead since then, nor where their
+ * answer was that of a leader who no longer was one. Such a send is done again as a whole.
+ * https://github.com/tulios/kafkajs/issues/1303 and https://github.com/tulios/kafkajs/pull/1798
  */
-export function missingOf(chosen: Iterable<number>, acknowledged: RecordMetadata[]): number[] {
+export function doubtAbout(trace: SendTrace, messages: number, acknowledged: RecordMetadata[]): string | undefined {
   const known = new Set(acknowledged.filter(({ errorCode }) => errorCode === 0).map(({ partition }) => partition));
-  return [...chosen].filter((partition) => !known.has(partition));
+  const missing = [...trace.partitions].filter((partition) => !known.has(partition));
+  if (missing.length > 0) return `Kafka acknowledged nothing for the partitions ${missing.join(", ")}`;
+  if (trace.calls > messages && trace.leaders.size > 1) return "a broker failed while others had answered";
+  return undefined;
 }
 
 /** Messages in order, in as few requests as their size allows. */

@@ -194,6 +194,79 @@ export function describeEventLog(name: string, create: () => Promise<EventLogWor
         expect(disorder(second.handled)).toEqual([]);
       });
 
+      test("a group that is set back gets everything again, in order, each time", async () => {
+        const all = records(6, 4);
+        await log.append("orders", all);
+        for (let time = 0; time < 3; time++) {
+          const witness = createWitness();
+          const consumer = await log.consume(witness.subscription("orders", orders));
+          await witness.hasHandled(all);
+          await consumer.stop();
+          expect(disorder(witness.handled)).toEqual([]);
+          expect(witness.handled).toHaveLength(all.length);
+          await log.rewind("orders", orders);
+        }
+      });
+
+      test("a slow handler is waited for: one call at a time, of no more than was asked for", async () => {
+        const all = records(20, 30);
+        await log.append("orders", all);
+        const witness = createWitness();
+        let [running, most] = [0, 0];
+        await log.consume(
+          witness.subscription(
+            "orders",
+            orders,
+            async (events) => {
+              most = Math.max(most, ++running, events.length > 50 ? events.length : 0);
+              await new Promise((resolve) => setTimeout(resolve, 15));
+              running--;
+            },
+            { maxBatch: 50 },
+          ),
+        );
+        await witness.hasHandled(all);
+        expect(most).toBe(1);
+        expect(disorder(witness.handled)).toEqual([]);
+        expect(witness.handled).toHaveLength(all.length);
+      });
+
+      test("a database that stands before its group is given again what it lacks, and only that", async () => {
+        const [before, after] = [createWitness(), createWitness()];
+        const all = records(1, 10);
+        await log.append("orders", all);
+        const consumer = await log.consume(before.subscription("orders", orders));
+        await before.hasHandled(all);
+        await consumer.stop();
+        const { partition } = before.handled[0]!;
+        const rewound: unknown[] = [];
+        await log.consume({
+          ...after.subscription("orders", orders),
+          positions: async () => [{ topic: "orders", partition, next: 7 }],
+          onRewound: (position, committed) => void rewound.push([position, committed]),
+        });
+        await eventually(() => expect(after.handled.map(({ sequence }) => sequence)).toEqual([8, 9, 10]));
+        expect(rewound).toEqual([[{ topic: "orders", partition, next: 7 }, 10]]);
+        await eventually(async () =>
+          expect(totals(await log.lag("orders", orders))).toEqual({ committed: 10, end: 10 }),
+        );
+      });
+
+      test("a database that stands beyond its group changes nothing", async () => {
+        const witness = createWitness();
+        const all = records(1, 5);
+        await log.append("orders", all);
+        const { partition } = (await Array.fromAsync(log.read("orders")))[0]!;
+        const rewound: unknown[] = [];
+        await log.consume({
+          ...witness.subscription("orders", orders),
+          positions: async () => [{ topic: "orders", partition, next: 4 }],
+          onRewound: (...told) => void rewound.push(told),
+        });
+        await witness.hasHandled(all);
+        expect(rewound).toEqual([]);
+      });
+
       test("lag tells how far a group is, also one that does not exist", async () => {
         await log.append("orders", records(10, 3));
         expect(totals(await log.lag("orders.new", orders))).toEqual({ committed: 0, end: 30 });
