@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { openShopLog } from "@crowdcrunch/tools/event-log";
 import type { Pool } from "pg";
 import { act, shipTo, tell, until } from "./whole-shop.ts";
 import type { Answer, Article, Shopper, WholeShop } from "./whole-shop.ts";
@@ -30,7 +31,7 @@ const look = `query Look($number: String!) { order(number: $number) {
   amountPaid { amountMinor } amountRefunded { amountMinor } shipments { id status } digitalDeliveries { status } } }`;
 
 /** What shoppers and staff do in the tests, through the gateway. */
-export function openPurchases({ graph, staff, books }: WholeShop) {
+export function openPurchases({ shop, graph, staff, books }: WholeShop) {
   const see = async (number: string, token: string): Promise<SeenOrder> =>
     (await graph.ask<{ order: SeenOrder }>(look, { number }, token)).order;
 
@@ -99,12 +100,44 @@ export function openPurchases({ graph, staff, books }: WholeShop) {
     },
     act: (mutation: string, token: string | undefined, input: Record<string, unknown>, selection = "") =>
       act(graph, mutation, token, input, selection),
+    /** Sends one unit of the first parcel's line back, through to its refund; resolves when the return is settled. */
+    async sendOneBack({ number, lines }: SeenOrder, shopper: Shopper): Promise<void> {
+      const units = [{ lineId: lines.find(({ digital }) => !digital)!.id, quantity: 1 }];
+      const demand = { orderNumber: number, lines: units, reason: "CHANGED_MIND", idempotencyKey: randomUUID() };
+      const asked = "... on ReturnRequested { return { number } }";
+      const { return: returned } = await until("the right to return", async () => {
+        const answer = await tell(graph, "requestReturn", shopper.token, demand, asked);
+        return answer.__typename === "ReturnRequested" ? answer : undefined;
+      });
+      const step = () => ({ idempotencyKey: randomUUID(), number: returned.number as string });
+      await act(graph, "approveReturn", staff, step());
+      await act(graph, "receiveReturn", staff, step());
+      await act(graph, "inspectReturn", staff, { ...step(), lines: [{ ...units[0], disposition: "RESTOCK" }] });
+      const query = `query Return($number: String!) { return(number: $number) { status } }`;
+      await until("the end of the return", async () => {
+        const { return: seen } = await graph.ask(query, { number: returned.number }, shopper.token);
+        return seen.status === "SETTLED";
+      });
+    },
     /** Waits until nothing is on its way any more: events, operations at the provider, parcels of the simulated carrier. */
-    quiet: () => until("quiet", async () => (await countUnderWay(books)) === 0),
+    async quiet(): Promise<void> {
+      const log = await openShopLog(shop);
+      let calm = 0;
+      try {
+        // Seen one after the other, what is on its way could be in neither place.
+        await until("quiet", async () => {
+          const behind = (await log.lags()).filter(({ events }) => events > 0);
+          calm = behind.length + (await countUnderWay(books)) === 0 ? calm + 1 : 0;
+          return calm === 3;
+        });
+      } finally {
+        await log.close();
+      }
+    },
   };
 }
 
-/** How many events, operations at the provider and parcels are on their way. */
+/** How many events, operations at the provider and parcels are on their way, as far as the database knows. */
 export async function countUnderWay(books: Pool): Promise<number> {
   return (await books.query<{ under_way: number }>(underWay)).rows[0]!.under_way;
 }

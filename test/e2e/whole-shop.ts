@@ -34,7 +34,7 @@ export interface WholeShop {
   download(amountMinor?: number): Promise<Article>;
   /** A shopper who has signed in, without the way there. */
   shopper(): Promise<Shopper>;
-  /** Stops all processes and removes their data. */
+  /** Stops all processes, and removes their data where nobody gave a folder for them. */
   stop(): Promise<void>;
 }
 
@@ -58,14 +58,16 @@ export type Variables = Record<string, Record<string, string>>;
 /** Starts all of a shop, by default on the embedded log. `env` has further variables, which may depend on its addresses. */
 export async function openShop(options: {
   portOffset: number;
+  /** A folder that is there before and after it; where not given, one that is removed with it. */
+  varDir?: string;
   kafka?: KafkaChoice;
   env?: Variables | ((addresses: ShopAddresses) => Variables);
 }): Promise<WholeShop> {
   const { portOffset, kafka = false } = options;
-  const varDir = await mkdtemp(join(tmpdir(), "crowdcrunch-shop-"));
+  const varDir = options.varDir ?? (await mkdtemp(join(tmpdir(), "crowdcrunch-shop-")));
   const removeAll = async () => {
     await stopShop({ varDir });
-    await rm(varDir, { recursive: true, force: true });
+    if (options.varDir === undefined) await rm(varDir, { recursive: true, force: true });
   };
   const env =
     typeof options.env === "function" ? options.env(await shopAddresses({ varDir, portOffset })) : (options.env ?? {});

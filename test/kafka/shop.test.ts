@@ -10,7 +10,7 @@ import type { Admin } from "kafkajs";
 import { Client } from "pg";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
-const portOffset = 31_000;
+const portOffset = 26_000;
 
 let varDir: string;
 beforeEach(() => {
