@@ -104,7 +104,7 @@ interface Armed {
   random: () => number;
 }
 
-/** Faults that can be set. */
+/** Faults that can be set. The log has to write each line at once. */
 export function createFaults({ log, metrics }: { log: Logger; metrics: Metrics }): Faults {
   const firedTotal = metrics.counter("crowdcrunch_faults_fired_total", "Faults on purpose that fired", [
     "point",
@@ -121,7 +121,6 @@ export function createFaults({ log, metrics }: { log: Logger; metrics: Metrics }
     if (random() >= state.rate) return false;
     state.fired++;
     const { point, action } = state;
-    // Written at once: what follows may end the process.
     log.warn({ point, action, detail }, "fault fired");
     firedTotal.inc({ point, action });
     return true;

@@ -3,8 +3,16 @@ import type { DestinationStream, Logger } from "pino";
 
 export type { Logger } from "pino";
 
-/** JSON lines on stdout: level, time, service, msg and what the call adds. Names of secrets are redacted. */
-export function createLogger(options: { service: string; level: string; destination?: DestinationStream }): Logger {
+/**
+ * JSON lines on stdout: level, time, service, msg and what the call adds. Names of secrets are redacted. Lines are
+ * written behind the caller's back, unless `sync` has each written before the call returns.
+ */
+export function createLogger(options: {
+  service: string;
+  level: string;
+  sync?: boolean;
+  destination?: DestinationStream;
+}): Logger {
   const settings = {
     level: options.level,
     base: { service: options.service },
@@ -12,5 +20,6 @@ export function createLogger(options: { service: string; level: string; destinat
     formatters: { level: (label: string) => ({ level: label }) },
     redact: ["password", "token", "authorization", "cookie", "*.password", "*.token", "*.authorization", "*.cookie"],
   };
-  return options.destination ? pino(settings, options.destination) : pino(settings);
+  const destination = options.destination ?? (options.sync ? pino.destination({ sync: true }) : undefined);
+  return destination ? pino(settings, destination) : pino(settings);
 }

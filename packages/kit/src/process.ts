@@ -51,7 +51,8 @@ export async function startProcess<Parts extends object>(
   startParts: (starting: StartingProcess) => Promise<Parts>,
 ): Promise<RunningProcess & Parts> {
   const { name, config } = options;
-  const log = options.log ?? createLogger({ service: name, level: config.LOG_LEVEL });
+  // The last words of a process that a fault kills are not to be lost with it.
+  const log = options.log ?? createLogger({ service: name, level: config.LOG_LEVEL, sync: config.FAULT_INJECTION });
   const metrics = createMetrics({ service: name, processMetrics: options.processMetrics ?? true });
   const faults = openFaults(config, { log, metrics });
   const waitingFor = new Set([options.waitingFor]);
