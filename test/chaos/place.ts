@@ -27,6 +27,8 @@ export interface Place {
   whole: WholeShop;
   /** The graph as shoppers reach it, through the link "driver>gateway". */
   graph: GraphClient;
+  /** The same for the steady load: with few connections, so that a slow shop has a queue before it and not in it. */
+  loadGraph: GraphClient;
   graphUrl: string;
   links: Links;
   processes: Processes;
@@ -68,12 +70,16 @@ export async function openPlace({ kafka, seed, say }: PlaceOptions): Promise<Pla
     const front = new URL(whole.shop.graphUrl);
     front.port = String(links.get("driver>gateway").port);
     const graph = openGraph(front.href, { connections: 256, timeoutMs: answerMs });
-    ends.push(() => graph.close());
+    const loadGraph = openGraph(front.href, { connections: 24, timeoutMs: answerMs });
+    ends.push(
+      () => graph.close(),
+      () => loadGraph.close(),
+    );
     const processes = openProcesses(whole.shop, links);
     const points = openPoints(whole.shop, seed);
     const articles = await Promise.all([whole.article(1_000_000), whole.article(1_000_000), whole.download()]);
     return {
-      ...{ whole, graph, graphUrl: front.href, links, processes, points, broker, logs, articles, close },
+      ...{ whole, graph, loadGraph, graphUrl: front.href, links, processes, points, broker, logs, articles, close },
       async restore() {
         for (const link of links.all()) await link.set({});
         await broker?.restore();

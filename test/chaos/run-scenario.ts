@@ -46,6 +46,7 @@ export interface RunOptions {
 
 const shopperCount = 20;
 const mostAtOnce = 1_500;
+const mostPlacing = 16;
 const defaultPerSecond = 12;
 /** What a row needs to be green; see reliability.md §2. */
 const leastAcknowledged = 100;
@@ -71,10 +72,11 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
     place.points.mark();
     for (const [name, env] of Object.entries(scenario.env ?? {})) await place.processes.restart(name, env);
     load = startLoad({
-      graph: place.graph,
+      graph: place.loadGraph,
       shoppers,
       articles: place.articles,
       atOnce: mostAtOnce,
+      placingAtOnce: mostPlacing,
       perSecond: scenario.perSecond ?? defaultPerSecond,
       returnEvery: 10,
       patienceMs: (short ? 120 : 300) * 1_000 + Math.min(options.atMostSeconds, 900) * 1_000,

@@ -41,6 +41,8 @@ export interface LoadOptions {
   articles: Article[];
   /** Most purchases at once. Default: one for each shopper. */
   atOnce?: number;
+  /** Most purchases whose order is not answered yet: so many that a slow shop is not buried. Default: `atOnce`. */
+  placingAtOnce?: number;
   /** Purchases begun in a second, while fewer than `atOnce` are under way. Default: as many as there is room for. */
   perSecond?: number;
   /** One of so many purchases is sent back once it has ended. Default: none. */
@@ -103,7 +105,9 @@ export function startLoad(options: LoadOptions): Load {
   const { graph, shoppers, articles, atOnce = shoppers.length, perSecond = Infinity, patienceMs = 600_000 } = options;
   const acknowledged: Acknowledged[] = [];
   const failures: string[] = [];
-  let [begun, ended, repeats, stopping] = [0, 0, 0, false];
+  const placingAtOnce = options.placingAtOnce ?? atOnce;
+  let [begun, placing, ended, repeats, stopping] = [0, 0, 0, 0, false];
+  let room = Promise.withResolvers<void>();
   const asking = <Result>(ask: () => Promise<Result>) =>
     persist(ask, { patienceMs, onRepeat: () => void (repeats += 1) });
 
@@ -131,9 +135,13 @@ export function startLoad(options: LoadOptions): Load {
   async function buy(shopper: Shopper, count: number): Promise<void> {
     const giveUpAtMs = performance.now() + patienceMs;
     const input = orderInput(shopper, articles, cards[count % cards.length]);
+    placing += 1;
     const placed = await asking(() =>
       tell(graph, "placeOrder", shopper.token, input, "... on OrderPlaced { order { id number } }"),
-    );
+    ).finally(() => {
+      placing -= 1;
+      room.resolve();
+    });
     if (placed.__typename !== "OrderPlaced") throw new Error(`placeOrder: ${JSON.stringify(placed)}`);
     const { number, id } = placed["order"] as { number: string; id: string };
     const order: Acknowledged = { number, id, key: input.idempotencyKey, wasCancelled: false };
@@ -164,7 +172,6 @@ export function startLoad(options: LoadOptions): Load {
     if (returnEvery && count % returnEvery === 0 && order.sawEnd === "COMPLETED") await sendBack(shopper, order);
   }
 
-  let room = Promise.withResolvers<void>();
   async function purchase(count: number): Promise<void> {
     await buy(shoppers[count % shoppers.length]!, count).catch(
       (error: Error) => void failures.push(`purchase ${count}: ${error.message}`),
@@ -180,7 +187,7 @@ export function startLoad(options: LoadOptions): Load {
       begun += 1;
       purchases.push(purchase(begun));
       await sleep(Math.max(0, nextMs - performance.now()));
-      while (begun - ended >= atOnce) {
+      while (begun - ended >= atOnce || placing >= placingAtOnce) {
         room = Promise.withResolvers();
         await room.promise;
       }
