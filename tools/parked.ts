@@ -78,6 +78,11 @@ await main(async () => {
     throw new Problem(`There is no service "${service}"; there are ${known.join(", ")}.`);
   if (discarded && !reason?.trim()) throw new Problem('Say why: make parked DISCARD=<id> REASON="…".');
 
+  for (const id of [shown, discarded]) {
+    if (id && !/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id))
+      throw new Problem(`"${id}" is not the id of an event: make parked lists them.`);
+  }
+
   await asStaff(async (ask) => {
     let silent = 0;
     /** What services answer, but for those that do not. */

@@ -54,6 +54,11 @@ export interface EventConsumer {
   lastProgressMs(): number;
   /** True once it reads nothing more until a person has decided how it goes on. */
   hasGivenUp(): boolean;
+  /**
+   * Begins again with the earliest event that the log keeps, after events were lost to its retention; resolves to how many
+   * there are. The inbox passes over what was handled. Rejects while another member of the group reads.
+   */
+  readAgain(): Promise<number>;
   /** Handles parked events again: those of one key, or all. */
   replayParked: Parking["replay"];
   /** Removes parked events without handling them. */
@@ -191,13 +196,20 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
 
   function onError(error: unknown): void {
     gaveUp ||= error instanceof OffsetOutOfRange;
-    if (gaveUp) log.fatal({ error: messageOf(error) }, "events were lost to retention; nothing more is consumed");
+    if (gaveUp)
+      log.fatal({ error: messageOf(error) }, "no event is consumed any more: republish what is lost, then read again");
     else log.warn({ error: messageOf(error) }, "events are tried again");
   }
 
   function onRewound(position: ReaderPosition, committed: number): void {
     rewinds.inc({ topic: position.topic });
     log.warn({ ...position, committed }, "the database stands before what its group has committed and reads again");
+  }
+
+  async function consume(): Promise<void> {
+    gaveUp = false;
+    const shared = { group, topics, paceMs: options.paceMs ?? 0, handleBatch, onError, onRewound };
+    consumer = await eventLog.consume({ ...shared, positions: () => positions.read(topics) });
   }
 
   return {
@@ -207,15 +219,18 @@ export function createConsumer(options: ConsumerOptions): EventConsumer {
     async start() {
       if (topics.length === 0) return;
       scheduleSweep(0);
-      consumer = await eventLog.consume({
-        group,
-        topics,
-        paceMs: options.paceMs ?? 0,
-        handleBatch,
-        onError,
-        positions: () => positions.read(topics),
-        onRewound,
-      });
+      await consume();
+    },
+    async readAgain() {
+      await consumer?.stop();
+      try {
+        await eventLog.rewind(group, topics);
+        await positions.forget();
+      } finally {
+        await consume();
+      }
+      const lag = await eventLog.lag(group, topics);
+      return lag.reduce((events, { committed, end }) => events + end - committed, 0);
     },
     async stop() {
       stopped = true;

@@ -52,6 +52,7 @@ export function operationsResolvers(
         consumer.replayParked(args.key ?? null, requireViewer(context.viewer).sub),
       [`${service}DiscardParked`]: (_: unknown, args: DiscardArguments, context: RequestContext) =>
         discardParked(consumer, args, requireViewer(context.viewer).sub),
+      [`${service}ReadAgain`]: async () => ({ events: await consumer.readAgain() }),
       [`${service}SetFaults`](_: unknown, args: { faults: FaultInput[] }) {
         faults.set(args.faults);
         return faults.list();

@@ -1,6 +1,8 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { until } from "./testing/service.ts";
 import { createListKeeper, ofNoConcern } from "./testing/list-keeper.ts";
 import type { ListKeeper } from "./testing/list-keeper.ts";
+import { recordLog } from "./testing/log-lines.ts";
 import { describeRestoredDatabases } from "./testing/restored-databases.ts";
 
 let keeper: ListKeeper;
@@ -59,4 +61,48 @@ test("a database from before the positions goes on where its group stands", asyn
   await keeper.publish(keeper.add("older", "b"));
   await keeper.settled();
   expect(await keeper.entries("older")).toEqual(["a", "b"]);
+});
+
+test("what retention took before it was handled stops the consumer, until a person lets it read again", async () => {
+  await keeper.start();
+  await keeper.publish(keeper.add("retained", "a"));
+  await keeper.settled();
+  await keeper.stop();
+  await keeper.publish(keeper.add("retained", "lost"));
+  await keeper.ask("UPDATE eventlog.events SET appended_at = appended_at - interval '2 days'");
+  await keeper.keepFor(86_400_000);
+  await until(async () => (await keeper.ask("SELECT FROM eventlog.events")).length === 0, "the removal");
+  await keeper.publish(keeper.add("retained", "b"));
+
+  const { log, lines } = recordLog();
+  const consumer = await keeper.start({ log });
+  await until(() => consumer.hasGivenUp(), "that it gives up");
+  expect(lines.some(({ msg, level }) => level === "fatal" && msg.includes("read again"))).toBe(true);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(await keeper.entries("retained")).toEqual(["a"]);
+  // Starting again does not help: nothing is skipped because somebody was in a hurry.
+  await keeper.stop();
+  const again = await keeper.start();
+  await until(() => again.hasGivenUp(), "that it gives up again");
+
+  expect(await again.readAgain()).toBe(1);
+  await keeper.settled();
+  expect(await keeper.entries("retained")).toEqual(["a", "b"]);
+  expect(again.hasGivenUp()).toBe(false);
+  // From here on it is as any other.
+  await keeper.stop();
+  await keeper.start();
+  await keeper.publish(keeper.add("retained", "c"));
+  await keeper.settled();
+  expect(await keeper.entries("retained")).toEqual(["a", "b", "c"]);
+});
+
+test("reading again while another member reads is refused, and harms nobody", async () => {
+  const [one] = [await keeper.start(), await keeper.start()];
+  await keeper.publish(keeper.add("shared", "a"));
+  await keeper.settled();
+  await expect(one.readAgain()).rejects.toThrow(/has members/);
+  await keeper.publish(keeper.add("shared", "b"), keeper.add("other", "b"));
+  await keeper.settled();
+  expect(await keeper.entries("shared")).toEqual(["a", "b"]);
 });

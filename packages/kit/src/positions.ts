@@ -16,6 +16,7 @@ export const advancePositions = `INSERT INTO log_positions (log, topic, partitio
      SELECT $1, topic, partition, next FROM unnest($2::text[], $3::int[], $4::bigint[]) AS p(topic, partition, next)
      ORDER BY topic, partition
      ON CONFLICT (log, topic, partition) DO UPDATE SET next = excluded.next WHERE log_positions.next < excluded.next`;
+const forgetAll = statement("positionsForget", `DELETE FROM log_positions WHERE log = $1`);
 const advance = statement("positionsAdvance", advancePositions);
 
 /** The log, and side by side topics, partitions and next offsets. */
@@ -29,6 +30,8 @@ export interface Positions {
   behind(tx: Transaction, events: DeliveredEvent[]): PositionColumns;
   /** Writes what was skipped, if there is any. */
   flush(): Promise<void>;
+  /** Forgets where the database stands, so that it goes on where its group does. */
+  forget(): Promise<void>;
   /** Where the database stands by what is written in it. */
   read(topics: string[]): Promise<ReaderPosition[]>;
 }
@@ -60,6 +63,10 @@ export function createPositions({ db, log }: { db: Database; log: string }): Pos
       const taken = new Map(skipped);
       await db.run(advance, columns(taken));
       forget(taken);
+    },
+    async forget() {
+      skipped = new Map();
+      await db.run(forgetAll, [log]);
     },
     read(topics) {
       // The database may be another one than that in which they would have been written.

@@ -55,6 +55,11 @@ extend type Mutation {
     "Why nothing is lost by it."
     reason: String!
   ): DiscardedEvents @access(roles: [STAFF, ADMIN])
+  """
+  Lets the replica of ${service} that answers read events again from the earliest that is kept, and pass over those that it has
+  handled: after events were lost to retention, once what they told was published again. No other replica may read meanwhile.
+  """
+  ${service}ReadAgain: ReadingAgain @access(roles: [ADMIN])
   "Sets faults on purpose in the replica of ${service} that answers, in place of those before; only where they are allowed."
   ${service}SetFaults(
     "All that are to be set; none clears them."

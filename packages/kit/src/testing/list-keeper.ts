@@ -41,6 +41,8 @@ export interface ListKeeper extends KitWorld {
   add(list: string, text: string, more?: Partial<EventRecord>): EventRecord;
   /** Appends to the log, as the publisher. */
   publish(...events: EventRecord[]): Promise<void>;
+  /** Lets the log remove what is older than so long. */
+  keepFor(retentionMs: number): Promise<void>;
   /** Starts a consumer, which is stopped by `stop`; several are members of one group. */
   start(options?: Partial<ConsumerOptions>): Promise<EventConsumer>;
   stop(): Promise<void>;
@@ -87,6 +89,7 @@ export async function createListKeeper(openLog?: (service: string) => Promise<Ev
       return { ...emitted, id: world.newId(), time: new Date().toISOString(), ...more };
     },
     publish: (...events) => publisher.append(topic, events),
+    keepFor: (retentionMs) => publisher.ensureTopics([{ topic, partitions: 4, retentionMs }]),
     async start(options) {
       const eventLog = await open(worldService);
       const consumer = createConsumer({

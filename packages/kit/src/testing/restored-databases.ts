@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { EventLog } from "../eventlog.ts";
-import { createLogger } from "../logger.ts";
 import { createListKeeper } from "./list-keeper.ts";
 import type { ListKeeper } from "./list-keeper.ts";
+import { recordLog } from "./log-lines.ts";
 import { until } from "./service.ts";
 
 /** The tables that a service's own backup has: all but what it counts and the log itself. */
@@ -24,13 +24,6 @@ async function restore(keeper: ListKeeper): Promise<void> {
 async function rewinds(keeper: ListKeeper): Promise<number> {
   const values = (await keeper.metrics.counter("crowdcrunch_consumer_rewinds_total", "").get()).values;
   return values.reduce((sum, { value }) => sum + value, 0);
-}
-
-/** A log whose lines can be looked at. */
-function recordLog() {
-  const lines: { msg: string }[] = [];
-  const destination = { write: (line: string) => void lines.push(JSON.parse(line)) };
-  return { lines, log: createLogger({ service: "test", level: "info", destination }) };
 }
 
 /** What a consumer must do whose database is put back to an earlier point while the log and its offsets go on. */
