@@ -136,5 +136,9 @@ async function park(id: string, key: string): Promise<void> {
     "INSERT INTO frontend.parked (event_id, key, event, reason) VALUES ($1, $2, $3, 'an event from the future')",
     [id, key, event],
   );
+  await client.query(
+    "INSERT INTO frontend.incidents (id, kind, subject, detail) VALUES ($1, 'EVENT_PARKED', $2, 'an event from the future')",
+    [randomUUID(), key],
+  );
   await client.end();
 }
