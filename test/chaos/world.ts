@@ -4,6 +4,8 @@ import type { EventLog } from "@crowdcrunch/kit/eventlog";
 import { seeded } from "@crowdcrunch/tools/bench/shopper";
 import type { GraphClient, GraphError } from "@crowdcrunch/tools/client";
 import { operatorToken } from "@crowdcrunch/tools/client";
+import { services } from "@crowdcrunch/tools/processes";
+import type { RunningShop } from "@crowdcrunch/tools/shop";
 import type { Pool } from "pg";
 import { countUnderWay } from "../e2e/purchases.ts";
 import { orderInput, persist } from "../e2e/steady-load.ts";
@@ -19,6 +21,8 @@ import type { Processes } from "./processes.ts";
 /** What a scenario works with. Purchases flow from before `run` until after it; the runner ends them. */
 export interface World {
   // The shop, and what can be broken.
+  /** Its addresses, folder and secrets. */
+  shop: RunningShop;
   processes: Processes;
   points: Points;
   /** The connection from a process to another, e.g. ("orders", "postgres"), ("gateway", "orders"), ("shop", "broker"). */
@@ -51,6 +55,8 @@ export interface World {
   persist<Result>(ask: () => Promise<Result>): Promise<Result>;
   /** One request to the graph as it is: the status, and data and errors together. */
   request(query: string, variables?: Record<string, unknown>, token?: string): Promise<GraphResponse>;
+  /** The same with any body, to the graph or to a service itself. */
+  post(body: unknown, to?: { service?: string; token?: string }): Promise<GraphResponse>;
 
   // The course of a scenario.
   /** Does the harm, and notes how many purchases were under way at that moment. */
@@ -145,6 +151,7 @@ export function openWorld(options: WorldOptions): { world: World; course: Course
   }
 
   const world: World = {
+    shop: whole.shop,
     processes: place.processes,
     points: place.points,
     link: (from, to) => links.get(`${from}>${to}`),
@@ -177,11 +184,13 @@ export function openWorld(options: WorldOptions): { world: World; course: Course
       return answer;
     },
     persist: (ask) => persist(ask, { patienceMs: recoveryPatienceMs }),
-    async request(query, variables = {}, token = "") {
-      const response = await fetch(place.graphUrl, {
+    request: (query, variables = {}, token = "") => world.post({ query, variables }, { token }),
+    async post(body, { service, token } = {}) {
+      const url = service ? `${whole.shop.url(serviceNamed(service))}/graphql` : place.graphUrl;
+      const response = await fetch(url, {
         method: "POST",
         headers: { "content-type": "application/json", ...(token ? { authorization: `Bearer ${token}` } : {}) },
-        body: JSON.stringify({ query, variables }),
+        body: JSON.stringify(body),
       });
       return { status: response.status, ...((await response.json()) as object) };
     },
@@ -235,6 +244,12 @@ export function openWorld(options: WorldOptions): { world: World; course: Course
     short: options.short,
   };
   return { world, course };
+}
+
+function serviceNamed(name: string): { port: number } {
+  const service = services.find((one) => one.name === name);
+  if (!service) throw new Error(`there is no service ${name}`);
+  return service;
 }
 
 const describe = (seen: unknown) => (typeof seen === "string" ? seen : JSON.stringify(seen));

@@ -44,7 +44,7 @@ export async function createCallers(services: OpenServices, ownerId: string): Pr
 
 /** Tokens of the owner that are none, each with the name of the trick. `keysUrl` is where the attacker's keys are. */
 export async function createBadTokens(
-  services: OpenServices,
+  services: Pick<OpenServices, "token" | "privateKey" | "jwks">,
   ownerId: string,
   attacker: { privateKey: JWK; keysUrl: string },
 ): Promise<Caller[]> {
