@@ -141,6 +141,7 @@ const planted: Planted[] = [
     `export * from "@crowdcrunch/payments/service";`,
     noImport,
   ],
+  ["the auditor imports a service", "auditor/src/audit.ts", `export * from "@crowdcrunch/orders/service";`, noImport],
   [
     "the configuration reads the environment",
     "packages/kit/src/config.ts",
@@ -152,6 +153,7 @@ const planted: Planted[] = [
   ["a service takes it apart", "services/a/src/main.ts", `export const { env } = process;`, noProperty],
   ["the gateway reads it", "gateway/src/main.ts", `export const a = process.env.A;`, noEnvironment],
   ["the provider reads it", "provider/src/main.ts", `export const a = process.env.A;`, noEnvironment],
+  ["the auditor reads it", "auditor/src/main.ts", `export const a = process.env.A;`, noEnvironment],
   [
     "a service forgets a promise",
     "services/a/src/commands.ts",
