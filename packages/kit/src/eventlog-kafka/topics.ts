@@ -2,7 +2,7 @@ import kafkajs from "kafkajs";
 import type { Admin } from "kafkajs";
 import type { TopicDeclaration } from "../eventlog.ts";
 import type { Logger } from "../logger.ts";
-import { protocolErrorOf, unavailable } from "./client.ts";
+import { EventLogUnavailable, protocolErrorOf, unavailable } from "./client.ts";
 import type { Inspector, KafkaClient } from "./client.ts";
 import { existingTopics } from "./offsets.ts";
 import { maxBatchBytes } from "./producer.ts";
@@ -32,7 +32,10 @@ export async function ensureTopics(
       present = await untilPresent(names, () => inspector.ask((cluster) => existingTopics(cluster, names)));
     }
     for (const { topic, partitions } of topics) {
-      const count = present.get(client.topicName(topic))?.length ?? 0;
+      const count = present.get(client.topicName(topic))?.length;
+      // A broker that is busy takes its time to know what it has just created.
+      if (count === undefined)
+        throw new EventLogUnavailable(`Kafka: the topic ${client.topicName(topic)} is not there yet`);
       if (count !== partitions) {
         throw new Error(
           `the topic ${client.topicName(topic)} has ${count} partitions and not ${partitions}: another number would break the order within keys`,
