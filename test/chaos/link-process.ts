@@ -33,5 +33,5 @@ process.on("message", (request: Request) => {
   );
 });
 process.on("disconnect", () => process.exit(0));
-// An interrupt from the keyboard reaches the driver, which still needs the links to end well.
-process.on("SIGINT", () => {});
+// A signal to the whole group reaches the driver too, which still needs the links to end well.
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => {});

@@ -75,6 +75,8 @@ export function openLinks(): Links {
       links.set(name, link);
       return link;
     },
-    close: () => child.disconnect(),
+    close() {
+      if (child.connected) child.disconnect();
+    },
   };
 }

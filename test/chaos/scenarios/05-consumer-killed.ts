@@ -1,13 +1,5 @@
+import { dieInTurn } from "../deaths.ts";
 import { scenario } from "../scenario.ts";
-
-const point = "consumer.in-handler";
-/** Who is killed, in the middle of which events. */
-const victims = [
-  ["inventory", "orders.order-placed.v1"],
-  ["payments", "orders.payment-requested.v1"],
-  ["orders", "inventory.stock-reserved.v1"],
-  ["fulfillment", "orders.order-confirmed.v1"],
-] as const;
 
 export default scenario({
   number: 5,
@@ -15,18 +7,13 @@ export default scenario({
   fault: "consumer killed in a handler",
   hypothesis: "What a handler did without committing never was; the events come again and are handled once.",
   expectation: "rolled back, redelivered",
-  async run({ points, processes, inject, heal, fired, until, load }) {
-    for (const [victim, match] of victims) {
-      const before = processes.restartsOf(victim);
-      await inject(`${victim} dies with ${match} in its hands`, () =>
-        points.set(victim, [{ point, action: "kill", match, times: 1, afterPasses: 2 }]),
-      );
-      await until(`the death of ${victim}`, () => processes.restartsOf(victim) > before);
-      await processes.untilReady(victim);
-      await heal(`${victim} is back`);
-      const acknowledged = load.acknowledged.length;
-      await until("more purchases", () => load.acknowledged.length > acknowledged + 10);
-    }
-    fired(points.fired(point), `${point} in the logs of ${victims.map(([victim]) => victim).join(", ")}`);
+  async run(world) {
+    const deaths = await dieInTurn(world, [
+      ["inventory", "consumer.in-handler", { match: "orders.order-placed.v1", afterPasses: 2 }],
+      ["payments", "consumer.in-handler", { match: "orders.payment-requested.v1", afterPasses: 2 }],
+      ["orders", "consumer.in-handler", { match: "inventory.stock-reserved.v1", afterPasses: 2 }],
+      ["fulfillment", "consumer.in-handler", { match: "orders.order-confirmed.v1", afterPasses: 2 }],
+    ]);
+    world.fired(deaths, "consumer.in-handler in the logs of those who died");
   },
 });
