@@ -27,6 +27,8 @@ await main(async () => {
   const startedAt = performance.now();
   const place = shopPlace();
   const faults = chosenFaults();
+  // It is for those below; what make was given comes to every process else.
+  delete process.env["FAULTS"];
   const options = {
     ...{ ...place, kafka: chosenKafka(), lifeline: false, say: console.log, progress: progressPrinter() },
     env: Object.fromEntries(faultyProcesses.map((name) => [name, faults])),
