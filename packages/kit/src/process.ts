@@ -63,9 +63,11 @@ export async function startProcess<Parts extends object>(
   async function stop(): Promise<void> {
     aborted.abort(new Error(`${name} is stopping`));
     waitingFor.add("shutdown");
+    log.info("stopping");
     for (const action of stops.splice(0).reverse()) {
       await action().catch((error: Error) => log.warn({ error: error.message }, "a part did not stop cleanly"));
     }
+    log.info("stopped");
   }
 
   async function listen(app: FastifyInstance): Promise<string> {
