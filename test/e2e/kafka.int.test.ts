@@ -13,7 +13,7 @@ import { openPurchases } from "./purchases.ts";
 import { openShop, until } from "./whole-shop.ts";
 import type { Article, Shopper, WholeShop } from "./whole-shop.ts";
 
-const portOffset = 26_000;
+const portOffset = 26_500;
 /** Each test starts two shops, in ms. */
 const timeout = 300_000;
 

@@ -21,7 +21,7 @@ let direct: GraphClient;
 
 beforeAll(async () => {
   varDir = await mkdtemp(join(tmpdir(), "crowdcrunch-keys-"));
-  shop = await startShop({ varDir, portOffset: 37_000, processes: ["users", "gateway"] });
+  shop = await startShop({ varDir, portOffset: 28_000, processes: ["users", "gateway"] });
   throughGateway = openGraph(shop.graphUrl);
   direct = openGraph(`${shop.url({ port: 4_001 })}/graphql`);
 });

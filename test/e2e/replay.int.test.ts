@@ -14,7 +14,7 @@ import { startShop, stopShop } from "@crowdcrunch/tools/shop";
 import type { RunningShop } from "@crowdcrunch/tools/shop";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
-const portOffset = 22_000;
+const portOffset = 22_500;
 const toolsFolder = new URL("../../tools/", import.meta.url);
 
 let varDir: string;
