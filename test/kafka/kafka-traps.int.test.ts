@@ -40,7 +40,7 @@ describe.skipIf(missing !== undefined)("traps of Kafka", () => {
   let log: EventLog;
   let admin: Admin;
   beforeAll(async () => {
-    broker = await startBroker({ secured: { accounts: [account] } });
+    broker = await startBroker({ secured: { accounts: [account] }, autoCreateTopics: true });
     admin = new Kafka({ brokers: broker.brokers, logLevel: logLevel.NOTHING }).admin();
   });
   afterAll(async () => {
@@ -379,13 +379,14 @@ describe.skipIf(missing !== undefined)("traps of Kafka", () => {
       await expect(log.ensureTopics([declared])).rejects.toThrow(complaint);
     });
 
-    test("are not made by those who read them", async () => {
+    test("are not made by those who read or write them, though the broker would", async () => {
       const witness = createWitness();
       await log.consume(witness.subscription("orders", ["orders", "payments"]));
       const tail = await world.open("orders");
       await tail.tail({ topics: ["payments"], onEvents: () => {}, onGap: () => {} });
       await log.append("orders", [record("a", 1)]);
       await eventually(() => expect(witness.handled).toHaveLength(1));
+      await expect(log.append("payments", [record("a", 1)])).rejects.toThrow("does not host this topic-partition");
       expect(await admin.listTopics()).not.toContain(`${world.prefix}.payments`);
     });
   });

@@ -26,6 +26,8 @@ export interface BrokerOptions {
   secured?: { accounts: Account[] };
   /** Most heap, in MiB; default 128. */
   heapMegabytes?: number;
+  /** True: a topic that somebody asks for comes into being. Default false. */
+  autoCreateTopics?: boolean;
   /** Told in words what takes its time. */
   say?: (sentence: string) => void;
 }
@@ -104,6 +106,7 @@ async function launchBroker(options: BrokerOptions, javaOptions: string[] = []):
       controllerPort,
       listeners,
       heapMegabytes: options.heapMegabytes ?? 128,
+      autoCreateTopics: options.autoCreateTopics ?? false,
       ...(certificate ? { keyStore: certificate.keyStore } : {}),
       ...(secured ? { accounts: secured.accounts } : {}),
     }));

@@ -33,6 +33,8 @@ export interface NodeSettings {
   /** The key store (PKCS #12) of listeners with TLS. */
   keyStore?: { file: string; password: string };
   accounts?: Account[];
+  /** True: a topic that somebody asks for comes into being, as on brokers that nobody has set up. Default false. */
+  autoCreateTopics?: boolean;
 }
 
 /** The line of its log by which a node says that it serves. */
@@ -123,7 +125,7 @@ function properties(settings: NodeSettings, data: string): string {
     "offsets.retention.minutes": 525_600,
 
     // Topics are declared, with their partitions, by those who publish.
-    "auto.create.topics.enable": "false",
+    "auto.create.topics.enable": String(settings.autoCreateTopics ?? false),
     "group.initial.rebalance.delay.ms": 0,
     "group.min.session.timeout.ms": 1_000,
 
