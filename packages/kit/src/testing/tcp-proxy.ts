@@ -9,6 +9,8 @@ export interface LinkFault {
   refuse?: boolean;
   /** Connections stay or become open, and nothing comes through, not even their end: half-open to both sides. */
   blackHole?: boolean;
+  /** What is open now is lost, and neither side is told: half-open for as long as this lasts. New connections are let through. */
+  strand?: boolean;
   /** How much later everything arrives, in ms, each way. */
   delayMs?: number;
   /** How many bytes of a connection pass in a second, each way. */
@@ -50,6 +52,7 @@ const mostHeldBytes = 1 << 20;
 /** Listens on a free port, or on that of a proxy that was closed before. */
 export async function startTcpProxy(firstTarget: TcpTarget, firstPort = 0): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
+  const stranded = new Set<Socket>();
   const counts: LinkCounts = { opened: 0, cut: 0, heldBack: 0 };
   let target = firstTarget;
   let fault: LinkFault = {};
@@ -70,6 +73,10 @@ export async function startTcpProxy(firstTarget: TcpTarget, firstPort = 0): Prom
     let heldBytes = 0;
     const isHolding = () => Boolean(fault.blackHole || fault.delayMs || fault.bytesPerSecond);
     from.on("data", (chunk: Buffer) => {
+      if (stranded.has(from)) {
+        counts.heldBack += 1;
+        return;
+      }
       if (heldBytes === 0 && !isHolding()) {
         if (to.write(chunk)) return;
         from.pause();
@@ -82,16 +89,22 @@ export async function startTcpProxy(firstTarget: TcpTarget, firstPort = 0): Prom
       const arrivedMs = performance.now();
       queue = queue.then(async () => {
         await mayPass(arrivedMs, chunk.length);
-        if (to.writable) to.write(chunk);
+        if (to.writable && !stranded.has(to)) to.write(chunk);
         heldBytes -= chunk.length;
         from.resume();
       });
     });
-    from.on("end", () => void queue.then(() => hole.promise).then(() => to.end()));
+    const hasEnded = async (tell: () => void) => {
+      await queue;
+      await hole.promise;
+      if (!stranded.has(to)) tell();
+    };
+    from.on("end", () => void hasEnded(() => to.end()));
     from.on("error", () => {});
     from.on("close", () => {
       sockets.delete(from);
-      void queue.then(() => hole.promise).then(() => to.destroy());
+      stranded.delete(from);
+      void hasEnded(() => to.destroy());
     });
   }
 
@@ -117,6 +130,8 @@ export async function startTcpProxy(firstTarget: TcpTarget, firstPort = 0): Prom
     async set(next) {
       if (next.blackHole && !fault.blackHole) hole = Promise.withResolvers();
       if (!next.blackHole) hole.resolve();
+      if (next.strand) for (const socket of sockets) stranded.add(socket);
+      else for (const socket of stranded) socket.destroy();
       fault = next;
       // The port is free while it refuses: nobody else on this machine is given it in between but by bad luck.
       if (next.refuse && server.listening) server.close();

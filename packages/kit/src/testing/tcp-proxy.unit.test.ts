@@ -61,6 +61,29 @@ test("a black hole tells the other side of an end only when it is over", async (
   expect(await closed).toBe("closed");
 });
 
+test("what is stranded stays open to both sides and is lost, while new connections are let through", async () => {
+  const connected = once(server, "connection");
+  const another = connect(proxy.port, "127.0.0.1").on("error", () => {});
+  const [other] = (await connected) as [Socket];
+  const closed = once(other, "close").then(() => "closed");
+  await proxy.set({ strand: true });
+  socket.write("x");
+  another.destroy();
+  expect(await next()).toBe("nothing");
+  expect(await Promise.race([closed, sleep(100)])).toBeUndefined();
+  expect(proxy.counts().heldBack).toBe(1);
+  const fresh = connect(proxy.port, "127.0.0.1").on("error", () => {});
+  fresh.write("y");
+  expect(await next(fresh)).toBe("a:y");
+
+  await proxy.set({});
+  expect(await closed).toBe("closed");
+  await once(socket, "close");
+  fresh.write("z");
+  expect(await next(fresh)).toBe("a:z");
+  fresh.destroy();
+});
+
 test("refuses new connections and keeps open ones, until it is told otherwise", async () => {
   await proxy.set({ refuse: true });
   const [error] = await once(connect(proxy.port, "127.0.0.1"), "error");
