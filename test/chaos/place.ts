@@ -3,6 +3,7 @@ import { cpSync, existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { openGraph } from "@crowdcrunch/tools/client";
 import type { GraphClient } from "@crowdcrunch/tools/client";
+import { shopPlace } from "@crowdcrunch/tools/environment";
 import { gateway, postgres, provider, services } from "@crowdcrunch/tools/processes";
 import type { ShopAddresses } from "@crowdcrunch/tools/processes";
 import { openShop } from "../e2e/whole-shop.ts";
@@ -18,8 +19,8 @@ import type { Points } from "./points.ts";
 import { openProcesses } from "./processes.ts";
 import type { Processes } from "./processes.ts";
 
-/** The shop's ports are these beyond its usual ones. */
-const portOffset = 27_000;
+/** The shop's ports are these beyond its usual ones, unless PORT_OFFSET says otherwise. */
+const usualPortOffset = 27_000;
 /** As long as a shopper waits for an answer, in ms: a little longer than the gateway's own budget. */
 const answerMs = 12_000;
 
@@ -61,7 +62,8 @@ export async function openPlace({ kafka, seed, say }: PlaceOptions): Promise<Pla
   try {
     const broker = kafka ? await openBroker(links, say) : undefined;
     if (broker) ends.push(() => broker.end());
-    await openShopLinks(links);
+    const portOffset = shopPlace().portOffset || usualPortOffset;
+    await openShopLinks(links, portOffset);
     const choice = broker?.choice ?? false;
     const whole = await openShop({ portOffset, kafka: choice, env: (addresses) => variables(addresses, links) });
     ends.push(() => whole.stop());
@@ -98,9 +100,8 @@ export async function openPlace({ kafka, seed, say }: PlaceOptions): Promise<Pla
   }
 }
 
-const portOf = (process_: { port: number }) => process_.port + portOffset;
-
-async function openShopLinks(links: Links): Promise<void> {
+async function openShopLinks(links: Links, portOffset: number): Promise<void> {
+  const portOf = (process_: { port: number }) => process_.port + portOffset;
   for (const { name } of [...services, provider, gateway]) await links.open(`${name}>postgres`, portOf(postgres));
   for (const service of services) await links.open(`gateway>${service.name}`, portOf(service));
   await links.open("payments>provider", portOf(provider));

@@ -1,7 +1,8 @@
 /**
  * `make chaos`: breaks the shop in every way of list.ts while real purchases flow. SCENARIO=14|broker-down|1,2,7-9 names
  * some; SEED sets what is random; SECONDS is the longest that a lasting fault takes; SHORT=1 makes that 8; KAFKA=0 keeps
- * the event log in Postgres. Prints a table and writes var/chaos/report.json; exits with 1 unless every row is green.
+ * the event log in Postgres; PORT_OFFSET and CROWDCRUNCH_VAR keep two runs on one machine apart. Prints a table and
+ * writes var/chaos/report.json; exits with 1 unless every row is green.
  */
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
