@@ -6,6 +6,7 @@ import type { Transaction } from "./database.ts";
 import { isUnavailable } from "./errors.ts";
 import { createKitWorld, worldService } from "./testing/kit-world.ts";
 import type { KitWorld } from "./testing/kit-world.ts";
+import { startTcpProxy } from "./testing/tcp-proxy.ts";
 
 const counted = event(
   { topic: worldService, name: "counter-raised", version: 1, key: "counter", subject: "counter" },
@@ -127,6 +128,27 @@ test("a lost connection fails its transaction as unavailable; the next one goes 
     await one.close();
   }
   expect([await count("lost"), await count("found")]).toEqual([undefined, 1]);
+});
+
+test("a connection that is half-open fails what was sent over it as unavailable, and is used no more", async () => {
+  const url = new URL(world.testDatabase.url(worldService));
+  const proxy = await startTcpProxy({ host: url.hostname, port: Number(url.port) });
+  url.port = String(proxy.port);
+  const options = { url: url.href, connections: 1, silenceMs: 500, applicationName: "half-open" };
+  const one = openDatabase({ ...world, ...options });
+  try {
+    const lost = one.transaction(async (tx) => {
+      await tx.run(insert, ["silent", 1]);
+      await proxy.set({ strand: true });
+      await Promise.all([tx.run(raise, ["silent"]), tx.one(find, ["silent"])]);
+    });
+    expect(await lost.catch(isUnavailable)).toBe(true);
+    await one.transaction((tx) => tx.run(insert, ["heard", 1]));
+  } finally {
+    await one.close();
+    await proxy.close();
+  }
+  expect([await count("silent"), await count("heard")]).toEqual([undefined, 1]);
 });
 
 test("a lock that is not to be had in time is IN_PROGRESS, to be tried again", async () => {

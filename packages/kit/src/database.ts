@@ -53,6 +53,8 @@ export interface DatabaseOptions {
   budgets?: Budgets | undefined;
   /** How long a caller waits for a free connection before it is told to come back, in ms. Default 2000. */
   queueMs?: number | undefined;
+  /** How long the database may be silent on a statement before its connection counts as dead, in ms. Default 20,000. */
+  silenceMs?: number;
   /** Faults on purpose; none where not given. */
   faults?: Faults;
 }
@@ -83,6 +85,8 @@ export function connectionSettings(options: { url: string; applicationName: stri
 }
 
 const defaultQueueMs = 2_000;
+// Beyond the 15 s after which the server itself ends a service's statement.
+const defaultSilenceMs = 20_000;
 const attempts = 5;
 const retried = new Set(["40001", "40P01"]);
 
@@ -100,6 +104,8 @@ export function openDatabase(options: DatabaseOptions): Database {
     max: options.connections ?? 6,
     // For a connection that is to be made and for one that is to become free alike.
     connectionTimeoutMillis: options.queueMs ?? defaultQueueMs,
+    // With `pipeline` the connection is given up, and what else was sent over it fails too.
+    query_timeout: options.silenceMs ?? defaultSilenceMs,
     pipeline: true,
     Client: CountingClient,
     idleTimeoutMillis: 30_000,

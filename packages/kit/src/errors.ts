@@ -142,7 +142,7 @@ export function isUnavailable(error: unknown): boolean {
     )
       return true;
   }
-  return /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable|server closed the connection/i.test(
+  return /Connection terminated|Query read timeout|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable|server closed the connection/i.test(
     error.message,
   );
 }

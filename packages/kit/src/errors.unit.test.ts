@@ -77,6 +77,7 @@ describe("what passes", () => {
   ].map((code) => withCode(code));
   const messages = [
     "Connection terminated unexpectedly",
+    "Query read timeout",
     "Connection terminated due to connection timeout",
     "timeout exceeded when trying to connect",
     "Client has encountered a connection error and is not queryable",
