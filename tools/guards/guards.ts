@@ -69,7 +69,7 @@ export const guards: Guard[] = [
   {
     name: "event-size",
     without: "an event is accepted that the log cannot take, and blocks all behind it",
-    file: "packages/kit/src/outbox.ts",
+    file: "packages/kit/src/event-data.ts",
     find: "if (bytes > maxEventBytes) {",
     replace: "if (bytes > Infinity) {",
     tests: ["packages/kit/src/relay.test.ts"],
