@@ -11,6 +11,8 @@ export interface Points {
   set(process_: string, faults: (FaultInput & { point: FaultPoint })[]): Promise<void>;
   /** How often a point has fired since the scenario began, by the processes' own logs. */
   fired(point: FaultPoint, process_?: string): number;
+  /** What passed when a point fired, oldest first: the details that its faults are matched by. */
+  details(point: FaultPoint, process_: string): string[];
   /** How many log lines of a process since the scenario began contain the text. */
   logged(process_: string, text: string): number;
   /** Begins to count anew. */
@@ -74,6 +76,12 @@ export function openPoints(shop: RunningShop, seed: number): Points {
         .flatMap(linesOf)
         .filter((line) => line.includes(`"msg":"fault fired"`) && line.includes(text)).length;
     },
+    details: (point, name) =>
+      linesOf(name)
+        .filter((line) => line.includes(`"msg":"fault fired"`))
+        .map((line) => JSON.parse(line) as { point: FaultPoint; detail: string })
+        .filter((fired) => fired.point === point)
+        .map(({ detail }) => detail),
     logged: (name, text) => linesOf(name).filter((line) => line.includes(text)).length,
     mark() {
       marks = new Map(
