@@ -1,6 +1,7 @@
 import { startBroker } from "@crowdcrunch/tools/kafka/broker";
 import { freePorts } from "@crowdcrunch/tools/kafka/free-ports";
 import type { OutsideKafka } from "@crowdcrunch/tools/kafka/shop-kafka";
+import { Kafka, logLevel } from "kafkajs";
 import type { Links } from "./links.ts";
 
 /** The Kafka of a run, which nobody else uses. */
@@ -16,6 +17,10 @@ export interface Broker {
   /** Stops its clocks, as a machine that hangs. */
   freeze(): void;
   thaw(): void;
+  /** How often a group has shared its partitions anew, by the broker's log. */
+  rebalances(): number;
+  /** Removes the events of a partition below an offset, as retention does. */
+  trim(topic: string, partition: number, below: number): Promise<void>;
   /** Undoes what a scenario left: it runs and serves. */
   restore(): Promise<void>;
   /** Ends it for good. */
@@ -52,6 +57,17 @@ export async function openBroker(links: Links, say: (sentence: string) => void):
     thaw() {
       frozen = false;
       broker.thaw();
+    },
+    rebalances: () => broker.log().split("Preparing to rebalance group").length - 1,
+    async trim(topic, partition, below) {
+      const admin = new Kafka({ brokers: broker.brokers, clientId: "chaos", logLevel: logLevel.NOTHING }).admin();
+      await admin.connect();
+      try {
+        const partitions = [{ partition, offset: String(below) }];
+        await admin.deleteTopicRecords({ topic: `${opened.choice.prefix}.${topic}`, partitions });
+      } finally {
+        await admin.disconnect();
+      }
     },
     async restore() {
       if (frozen) opened.thaw();

@@ -57,6 +57,8 @@ export interface Broker {
   /** Stops its clocks, as a machine that hangs: connections stay open and nothing answers. */
   freeze(): void;
   thaw(): void;
+  /** Its log. */
+  log(): string;
   /** The end of its log. */
   lastLines(): string;
   /** Ends it for good and removes its data. */
@@ -179,6 +181,7 @@ async function launchBroker(options: BrokerOptions, javaOptions: string[] = []):
     start,
     freeze: () => void process.kill(pid(), "SIGSTOP"),
     thaw: () => void process.kill(pid(), "SIGCONT"),
+    log,
     lastLines,
     stop,
   };

@@ -84,6 +84,8 @@ function commandOf(program: KafkaProgram, heapMegabytes: number, file: string): 
     "-XX:+ExitOnOutOfMemoryError",
     ...(existsSync(program.archive) ? [`-XX:SharedArchiveFile=${program.archive}`] : []),
     ...[`${logger}.defaultLogLevel=warn`, `${logger}.log.kafka.server.KafkaRaftServer=info`],
+    // Why groups share their partitions anew.
+    `${logger}.log.org.apache.kafka.coordinator.group.GroupMetadataManager=info`,
     ...[`${logger}.showDateTime=true`, `${logger}.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSX`],
     ...["-cp", program.classPath, "kafka.Kafka", file],
   ];
