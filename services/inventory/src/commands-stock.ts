@@ -3,8 +3,7 @@ import type { Database, Transaction } from "@crowdcrunch/kit/database";
 import { invalid, notFound, notPossible } from "@crowdcrunch/kit/errors";
 import { idempotent, requireUuid } from "@crowdcrunch/kit/idempotency";
 import type { Viewer } from "@crowdcrunch/kit/identity";
-import type { Stock } from "./stock.ts";
-import { availabilityOf, availableUnits } from "./stock.ts";
+import { availabilityOf } from "./stock.ts";
 import {
   findAvailabilities,
   findAvailabilitiesOfProducts,
@@ -24,16 +23,6 @@ export interface MoveStockInput {
   location: string;
   quantity: number;
   reason: string;
-}
-
-/**
- * SKUs of which few or none were or are left: those whose availability may have changed. What was and is plentiful at
- * the locations that are locked is so with the others, too.
- */
-export function runningLow(skuIds: Iterable<string>, before: Stock, after: Stock): string[] {
-  return [...skuIds].filter((skuId) =>
-    [before, after].some((stock) => availabilityOf(availableUnits(stock, skuId)) !== "IN_STOCK"),
-  );
 }
 
 /**

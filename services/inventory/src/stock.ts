@@ -69,6 +69,16 @@ export function availableUnits(stock: Stock, skuId: string): number {
 }
 
 /**
+ * SKUs of which few or none were or are left: those whose availability may have changed. What was and is plentiful at
+ * the locations that are locked is so with the others, too.
+ */
+export function runningLow(skuIds: Iterable<string>, before: Stock, after: Stock): string[] {
+  return [...skuIds].filter((skuId) =>
+    [before, after].some((stock) => availabilityOf(availableUnits(stock, skuId)) !== "IN_STOCK"),
+  );
+}
+
+/**
  * Reserves all physical lines or none, from the locations that have most. Lines of one SKU count together. Resolves to
  * the reservations, or to the lines that fall short.
  */

@@ -1,6 +1,8 @@
 import { statement } from "@crowdcrunch/kit/database";
 import type { Queryable, Transaction } from "@crowdcrunch/kit/database";
 import type { Availability } from "@crowdcrunch/events/inventory";
+import type { OrderStock } from "./reservation.ts";
+import { returnedKey } from "./reservation.ts";
 import type { Movement, Reservation, StockRow } from "./stock.ts";
 
 // Stock, reservations and movements.
@@ -72,17 +74,6 @@ const firstLocation = statement<{ id: string }>("locationFirst", `SELECT id FROM
 // Locked, so that first stock at two places is not counted by two who do not see each other.
 const lockSku = statement<{ digital: boolean }>("skuLock", `SELECT digital FROM skus WHERE id = $1 FOR NO KEY UPDATE`);
 
-/** What inventory holds for an order, and how many events it has told about it. */
-export interface OrderStock {
-  orderId: string;
-  customerId: string;
-  state: "RESERVED" | "REJECTED" | "UNKNOWN";
-  version: number;
-  /** Ids of cancellations and parcels that were applied. */
-  settled: string[];
-  reservations: Reservation[];
-}
-
 export interface SkuAvailability {
   skuId: string;
   productId: string;
@@ -109,16 +100,16 @@ export interface NewMovement extends Omit<Movement, "reason" | "reference" | "li
 export async function lockOrderStock(
   tx: Transaction,
   of: { orderIds: string[]; withReservations: boolean },
-): Promise<Map<string, OrderStock>> {
+): Promise<OrderStock[]> {
   const ids = [...new Set(of.orderIds)];
-  if (ids.length === 0) return new Map();
+  if (ids.length === 0) return [];
   const [rows, reservations] = await Promise.all([
     tx.many(lockOrders, [ids]),
     of.withReservations ? tx.many(reservationsOf, [ids]) : [],
   ]);
   const orders = new Map(rows.map((row): [string, OrderStock] => [row.orderId, { ...row, reservations: [] }]));
   for (const reservation of reservations) orders.get(reservation.orderId)?.reservations.push(reservation);
-  return orders;
+  return [...orders.values()];
 }
 
 /** Locks the SKUs' stock at all locations, in the order of ids. */
@@ -169,10 +160,6 @@ export async function takeReturned(tx: Queryable, lines: ReturnedLine[]): Promis
   return new Set(
     rows.map((row) => returnedKey({ returnId: row.return_id, lineId: row.line_id, disposition: row.disposition })),
   );
-}
-
-export function returnedKey(line: { returnId: string; lineId: string; disposition: string }): string {
-  return `${line.returnId} ${line.lineId} ${line.disposition}`;
 }
 
 export async function findLocation(db: Queryable, code: string | null): Promise<string | undefined> {
