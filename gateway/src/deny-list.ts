@@ -1,14 +1,14 @@
 import { tokensRevoked } from "@crowdcrunch/events/users";
 import type { DeliveredEvent, EventLog, Tail } from "@crowdcrunch/kit/eventlog";
-import { tokenLifetimeSeconds } from "@crowdcrunch/kit/identity";
+import { clockSkewSeconds, tokenLifetimeSeconds } from "@crowdcrunch/kit/identity";
 import type { Viewer } from "@crowdcrunch/kit/identity";
 import type { Logger } from "@crowdcrunch/kit/logger";
 
 /**
- * Revoked sessions and people. A revocation matters until the last token that it could deny has expired; clocks may
- * differ by five minutes, and one more is for the way through the log.
+ * Revoked sessions and people. A revocation matters until the last token that it could deny has expired, by whichever
+ * clock; a minute more is for the way through the log.
  */
-const rememberedMs = (tokenLifetimeSeconds + 6 * 60) * 1_000;
+const rememberedMs = (tokenLifetimeSeconds + clockSkewSeconds + 60) * 1_000;
 const sweepEveryMs = 60_000;
 
 interface Revocation {

@@ -115,10 +115,11 @@ const transientStates = new Set([
   "57P01",
   "57P02",
   "57P03",
-  "53300",
-  "53400",
+  "57P05",
   "25P03",
+  "25P04",
   "58000",
+  "58030",
 ]);
 
 /** True for errors of the database's connection, locks and shutdowns: worth another try, with nothing wrong in the request. */

@@ -72,7 +72,9 @@ describe("what callers are told", () => {
 
 describe("what passes", () => {
   const passing = [
-    ...["40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "08006", "08P01", "53100", "53300"],
+    // Conflicts and locks, what ended a session, and what the server has too little of: disk, memory, connections.
+    ...["40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "57P05", "25P03", "25P04", "08006", "08P01"],
+    ...["53000", "53100", "53200", "53300", "53400", "58000", "58030"],
     ...["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH", "ENOTFOUND", "EAI_AGAIN"],
   ].map((code) => withCode(code));
   const messages = [

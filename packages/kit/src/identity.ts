@@ -1,7 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 import type { Actor } from "@crowdcrunch/events/vocabulary";
 import { createLocalJWKSet, errors, importJWK, jwtVerify } from "jose";
-import type { JSONWebKeySet, JWK } from "jose";
+import type { JSONWebKeySet, JWK, JWTPayload } from "jose";
 import { LRUCache } from "lru-cache";
 import { CodedError, forbidden, notFound, unauthenticated } from "./errors.ts";
 import type { Logger } from "./logger.ts";
@@ -28,6 +28,8 @@ export const tokenAudience = "crowdcrunch";
 export const tokenAlgorithm = "ES256";
 /** Access tokens live ten minutes; longer ones are refused. */
 export const tokenLifetimeSeconds = 600;
+/** So far the clocks of two machines may be apart: each five minutes off, in either direction. */
+export const clockSkewSeconds = 600;
 
 export interface TokenVerifier {
   /** Resolves to the viewer, or null without a header. Throws UNAUTHENTICATED for a token that is not good. */
@@ -94,9 +96,9 @@ export function createTokenVerifier(options: { jwksFile: string; log: Logger }):
           issuer: tokenIssuer,
           audience: tokenAudience,
           requiredClaims: ["sub", "sid", "exp", "iat", "roles"],
-          maxTokenAge: tokenLifetimeSeconds,
           clockTolerance: 5,
         });
+        if (!isShortLived(payload)) throw unauthenticated("The access token lives too long.");
         const viewer: Viewer = {
           sub: String(payload.sub),
           roles: payload["roles"] as Role[],
@@ -113,6 +115,15 @@ export function createTokenVerifier(options: { jwksFile: string; log: Logger }):
       }
     },
   };
+}
+
+/**
+ * A token may seem to come from the future: its signature is ours, and the clock of whoever made it, or this one, is off.
+ * Beyond what clocks may be apart it is refused, because revocations are remembered only until then.
+ */
+function isShortLived({ iat, exp }: JWTPayload): boolean {
+  const leftSeconds = exp! - Date.now() / 1_000;
+  return exp! - iat! <= tokenLifetimeSeconds && leftSeconds <= tokenLifetimeSeconds + clockSkewSeconds;
 }
 
 /** False for what is no public key of our algorithm. */

@@ -83,7 +83,9 @@ describe("a subgraph refuses with 401 a token", () => {
     ["that has expired", () => signed({ iat: nowSeconds() - 700, exp: nowSeconds() - 100 })],
     ["without an end", () => signed({ exp: undefined })],
     ["that lives longer than ten minutes", () => signed({ iat: nowSeconds() - 3_600, exp: nowSeconds() + 3_600 })],
-    ["that was issued in the future", () => signed({ iat: nowSeconds() + 300, exp: nowSeconds() + 900 })],
+    ["that lives a second longer than ten minutes", () => signed({ exp: nowSeconds() + 602, iat: nowSeconds() + 1 })],
+    ["that ends later than clocks can explain", () => signed({ iat: nowSeconds() + 660, exp: nowSeconds() + 1_260 })],
+    ["whose time of issue is no number", () => signed({ iat: "now" })],
     [
       "whose claims were changed",
       async () => {
@@ -105,6 +107,11 @@ describe("a subgraph refuses with 401 a token", () => {
 
   test("and lets a good one in", async () => {
     expect(await ask(await signed({}))).toMatchObject({ status: 200, body: { data: { me: "u1" } } });
+  });
+
+  test.each([-300, 300, 600])("also one of a clock that is %i s ahead of this one", async (seconds) => {
+    const token = await signed({ iat: nowSeconds() + seconds, exp: nowSeconds() + seconds + 600 });
+    expect(await ask(token)).toMatchObject({ status: 200, body: { data: { me: "u1" } } });
   });
 });
 
