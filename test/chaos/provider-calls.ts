@@ -33,9 +33,9 @@ export async function callsOf({ points, books }: World, keys: string[]): Promise
   );
 }
 
-/** The keys of the requests at which a point of the provider fired. */
+/** The keys of the requests at which a point of the provider fired, each once: what is asked for again may meet it again. */
 export function keysAt({ points }: World, point: FaultPoint): string[] {
-  return points.details(point, "provider").map((detail) => passing.exec(detail)![2]!);
+  return [...new Set(points.details(point, "provider").map((detail) => passing.exec(detail)![2]!))];
 }
 
 /** Waits until the shop has stored for each of these keys what stands in the provider's book. */
