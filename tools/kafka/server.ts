@@ -66,7 +66,8 @@ async function format(settings: NodeSettings, program: KafkaProgram, data: strin
   const scram = (settings.accounts ?? []).flatMap(({ username, password }) =>
     mechanisms.slice(1).flatMap((name) => ["--add-scram", `${name}=[name=${username},password=${password}]`]),
   );
-  const tool = ["kafka.tools.StorageTool", "format", "-t", clusterId, "-c", file, ...scram];
+  // With "=", because an id may begin with a dash, which would be another option.
+  const tool = ["kafka.tools.StorageTool", "format", `--cluster-id=${clusterId}`, "-c", file, ...scram];
   await promisify(execFile)(program.program, ["-Xmx96m", "-XX:TieredStopAtLevel=1", "-cp", program.classPath, ...tool])
     .catch(({ stderr, message }: { stderr?: string; message: string }) => {
       throw new Problem(`Kafka could not make its data folder ${data}:\n${stderr?.trim() || message}`);
