@@ -38,9 +38,9 @@ const refusals = new Set([
 export function openUpstream(origin: string): Upstream {
   const pool = new Pool(origin, {
     connections: 128,
-    // Below the services' own 75 s, so that it is this side that closes an idle connection.
-    keepAliveTimeout: 60_000,
-    keepAliveMaxTimeout: 60_000,
+    // So short that it is this side that closes an idle connection, also of a service that stops and waits for that.
+    keepAliveTimeout: 4_000,
+    keepAliveMaxTimeout: 4_000,
     connect: { timeout: 2_000 },
     // Each request has a timer of its own.
     headersTimeout: 0,

@@ -9,6 +9,14 @@ export const httpSettings = {
   return503OnClosing: false,
 } as const;
 
+/**
+ * Lets each kept connection end with the answer of its next request, so that its caller connects anew, elsewhere. A server
+ * that closes a connection by itself may do so while a request is on its way to it, and nobody knows what became of that.
+ */
+export function sendAway(app: FastifyInstance): void {
+  app.server.prependListener("request", (_request, response) => response.setHeader("connection", "close"));
+}
+
 /** Lets what runs end; kept connections are closed when they are idle, and all of them when the time is over. */
 export async function closeHttp(app: FastifyInstance, graceMs: number): Promise<void> {
   // A connection whose request ends from now on would else be kept for the next one.

@@ -1,10 +1,11 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
 import type { Static, TObject } from "typebox";
 import { ConfigError } from "./config.ts";
 import { openFaults } from "./faults.ts";
 import type { Faults } from "./faults.ts";
 import { serveHealth } from "./health.ts";
-import { closeHttp } from "./http.ts";
+import { closeHttp, sendAway } from "./http.ts";
 import { createLogger } from "./logger.ts";
 import type { Logger } from "./logger.ts";
 import { createMetrics } from "./metrics.ts";
@@ -38,7 +39,10 @@ export interface StartingProcess {
   signal: AbortSignal;
   /** Called at the stop, the last one first. One that throws is logged and does not hold up the others. */
   onStop(action: () => Promise<unknown>): void;
-  /** Listens on HOST and PORT; at the stop requests that run may end within SHUTDOWN_GRACE_MS. Resolves to the URL. */
+  /**
+   * Listens on HOST and PORT. At the stop it goes on serving for SHUTDOWN_WAIT_MS, then requests that run may end within
+   * SHUTDOWN_GRACE_MS. Resolves to the URL.
+   */
   listen(app: FastifyInstance): Promise<string>;
 }
 
@@ -58,12 +62,15 @@ export async function startProcess<Parts extends object>(
   const waitingFor = new Set([options.waitingFor]);
   const aborted = new AbortController();
   const stops: (() => Promise<unknown>)[] = [];
+  const servers: FastifyInstance[] = [];
   const onStop = (action: () => Promise<unknown>) => void stops.push(action);
 
   async function stop(): Promise<void> {
     aborted.abort(new Error(`${name} is stopping`));
     waitingFor.add("shutdown");
     log.info("stopping");
+    servers.forEach(sendAway);
+    if (servers.length > 0) await sleep(config.SHUTDOWN_WAIT_MS);
     for (const action of stops.splice(0).reverse()) {
       await action().catch((error: Error) => log.warn({ error: error.message }, "a part did not stop cleanly"));
     }
@@ -72,6 +79,7 @@ export async function startProcess<Parts extends object>(
 
   async function listen(app: FastifyInstance): Promise<string> {
     const url = await app.listen({ host: config.HOST, port: config.PORT });
+    servers.push(app);
     onStop(() => closeHttp(app, config.SHUTDOWN_GRACE_MS));
     return url;
   }

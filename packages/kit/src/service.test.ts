@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { mkdtemp, mkdir, rm, writeFile } from "node:fs/promises";
 import { Agent, request } from "node:http";
 import { connect, createServer } from "node:net";
@@ -149,6 +150,24 @@ test("it starts while the database is away, says so, and survives its absence la
     await service.stop();
     await proxy.close();
   }
+});
+
+test("a service that stops serves on for a while, and sends its callers away with their answers", async () => {
+  const service = await startSmallService({ SHUTDOWN_WAIT_MS: "1500", SHUTDOWN_GRACE_MS: "8000" });
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  await ask(service.url, "{ stored }", agent);
+  const [kept] = Object.values(agent.freeSockets).flatMap((sockets) => sockets ?? []);
+  const ended = once(kept!, "close");
+  const stopped = service.stop();
+  await until(async () => (await probe(`${service.healthUrl}/readyz`)).status === 503, "that it is not ready");
+  expect(await ask(service.url, "{ stored }", agent)).toEqual({ status: 200, body: { data: { stored: 7 } } });
+  await ended;
+  expect(Object.keys(agent.freeSockets)).toEqual([]);
+  // Who does not know yet that it stops may still connect.
+  expect(await ask(service.url, "{ stored }", agent)).toEqual({ status: 200, body: { data: { stored: 7 } } });
+  await stopped;
+  await expect(ask(service.url, "{ stored }", agent)).rejects.toThrow("ECONNREFUSED");
+  agent.destroy();
 });
 
 test("a stop lets requests end and does not wait for the kept connection they came on", async () => {

@@ -14,6 +14,14 @@ export const processVariables = {
     default: "info",
     description: "the least level to log: debug, info, warn or error",
   }),
+  SHUTDOWN_WAIT_MS: Type.Integer({
+    default: 0,
+    minimum: 0,
+    maximum: 60_000,
+    description:
+      "how long a process that stops is not ready and yet takes requests, in ms: until those who distribute requests " +
+      "send it no more; 0 where nobody does",
+  }),
   SHUTDOWN_GRACE_MS: Type.Integer({
     default: 30_000,
     minimum: 0,
