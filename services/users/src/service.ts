@@ -48,9 +48,9 @@ export const users = defineService({
       description: "how many passwords may wait to be hashed, one at a time, before callers are told to come back",
     }),
   }),
-  wire({ config, db, log, newId }) {
+  wire({ config, db, log, metrics, newId }) {
     const signer = createTokenSigner({ keyFile: config.SIGNING_KEY_FILE, log });
-    const passwords = createPasswords({ mostWaiting: config.PASSWORD_QUEUE });
+    const passwords = createPasswords({ mostWaiting: config.PASSWORD_QUEUE, metrics });
     const limits = createLimits({ db, config });
     const sessions = createSessions({ db, newId, signer, config });
     const links = createLinks({ db, newId, passwords, limits, onResetRequested: () => resets.nudge() });
