@@ -28,5 +28,6 @@ export async function dieInTurn(
     const acknowledged = load.acknowledged.length;
     await until("more purchases", () => load.acknowledged.length > acknowledged + 5);
   }
-  return deaths.map(([victim, point]) => points.fired(point, victim)).reduce((sum, count) => sum + count, 0);
+  const places = new Map(deaths.map(([victim, point]) => [`${victim} ${point}`, points.fired(point, victim)]));
+  return [...places.values()].reduce((sum, count) => sum + count, 0);
 }

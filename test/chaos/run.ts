@@ -7,6 +7,7 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Problem, main, shopPlace } from "@crowdcrunch/tools/environment";
+import { noFullDisk } from "./full-disk.ts";
 import { openPlace } from "./place.ts";
 import type { Place } from "./place.ts";
 import { repeatCommand, report, writeReport } from "./report.ts";
@@ -52,8 +53,10 @@ await main(async () => {
   const { seed, short, kafka } = variables;
   for (const [index, scenario] of chosen.entries()) {
     console.log(`\n[${index + 1}/${chosen.length}] ${scenario.number} ${scenario.name}: ${scenario.hypothesis}`);
-    if (scenario.needs === "kafka" && !kafka) {
-      rows.push(notRun(scenario, seed, "it needs Kafka"));
+    const lacking = lackOf(scenario, kafka);
+    if (lacking !== undefined) {
+      console.log(`  NOT RUN: ${lacking}`);
+      rows.push(notRun(scenario, seed, lacking));
       continue;
     }
     const beganMs = performance.now();
@@ -81,6 +84,11 @@ await main(async () => {
   for (const line of report(rows, variables)) console.log(line);
   process.exit(rows.every(({ verdict }) => verdict === "green") ? 0 : 1);
 });
+
+function lackOf({ needs }: Scenario, kafka: boolean): string | undefined {
+  if (needs === "kafka" && !kafka) return "it needs Kafka";
+  return needs === "cc" ? noFullDisk() : undefined;
+}
 
 function notRun(scenario: Scenario, seed: number, reason: string): Row {
   const { number, name, fault } = scenario;

@@ -12,8 +12,11 @@ export interface Scenario {
   hypothesis: string;
   /** What is expected besides the invariants. */
   expectation: string;
-  /** Without it the scenario is not run: there is no broker to break where the log is embedded in Postgres. */
-  needs?: "kafka";
+  /**
+   * Without it the scenario is not run: there is no broker to break where the log is embedded in Postgres, and no full
+   * disk where there is no C compiler.
+   */
+  needs?: "kafka" | "cc";
   /** Variables that processes run with for this scenario alone, by process; they are started anew before and after. */
   env?: Record<string, Record<string, string>>;
   /** Purchases begun in a second; default 12. */

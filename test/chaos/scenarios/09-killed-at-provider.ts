@@ -14,7 +14,7 @@ export default scenario({
       ["payments", "provider.during-call", ":CAPTURE:"],
       ["payments", "provider.after-call", ":CAPTURE:"],
     ]);
-    world.fired(deaths / 2, "provider.during-call and provider.after-call in the log of payments");
+    world.fired(deaths, "provider.during-call and provider.after-call in the log of payments");
   },
   async afterQuiet({ expect, count }) {
     const unknown = await count("SELECT count(*) FROM payments.operations WHERE status IN ('PENDING', 'UNKNOWN')");
