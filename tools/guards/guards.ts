@@ -105,7 +105,7 @@ export const guards: Guard[] = [
     file: "services/inventory/src/stock.ts",
     find: "if (line.quantity > available) short.push(",
     replace: "if (available < 0) short.push(",
-    tests: ["services/inventory/src/stock.unit.test.ts"],
+    tests: ["services/inventory/src/reservation.unit.test.ts"],
   },
   {
     name: "stock-lock",

@@ -1,9 +1,8 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { entriesOf } from "./ledger.ts";
 import { foregoneOutcome } from "./payment.ts";
 import type { DueOperation, Operation, Outcome, Payment } from "./payment.ts";
-import { decide, isSettled } from "./transition.ts";
+import { decide } from "./transition.ts";
 import type { Decision } from "./transition.ts";
 
 const now = new Date("2026-03-01T12:00:00Z");
@@ -126,87 +125,6 @@ describe("a void", () => {
     expect(postings).toEqual([]);
     expect(announcement).toEqual({ event: "voided", amountMinor: 0 });
   });
-});
-
-/** The operations that a payment's life may bring, more than any life would: also ones that must not succeed. */
-const life: Operation[] = [
-  newOperation("AUTHORIZE", { id: 1 }),
-  newOperation("AUTHORIZE", { id: 2, sequence: 2 }),
-  newOperation("CAPTURE", { id: 3, amountMinor: 400 }),
-  newOperation("CAPTURE", { id: 4, sequence: 2, amountMinor: 700 }),
-  newOperation("REFUND", { id: 5, amountMinor: 300 }),
-  newOperation("REFUND", { id: 6, sequence: 2, amountMinor: 300 }),
-  newOperation("VOID", { id: 7 }),
-];
-
-const outcome = (operation: Operation): fc.Arbitrary<Outcome> =>
-  fc.oneof(
-    {
-      weight: 4,
-      arbitrary: fc.constant<Outcome>({ kind: "succeeded", amountMinor: operation.amountMinor, authorization }),
-    },
-    {
-      weight: 1,
-      arbitrary: fc
-        .integer({ min: 0, max: 1_500 })
-        .map((amountMinor): Outcome => ({ kind: "succeeded", amountMinor, authorization })),
-    },
-    { weight: 1, arbitrary: fc.constant<Outcome>({ kind: "failed", code: "CARD_DECLINED" }) },
-    {
-      weight: 1,
-      arbitrary: fc.constant<Outcome>({
-        kind: "action-required",
-        amountMinor: 1_000,
-        providerId: "auth_1",
-        url: "http://bank",
-      }),
-    },
-    { weight: 1, arbitrary: fc.constant<Outcome>({ kind: "unknown", reason: "time-out" }) },
-  );
-const report = fc
-  .integer({ min: 0, max: life.length - 1 })
-  .chain((index) => outcome(life[index]!).map((known) => ({ index, outcome: known })));
-
-test("no sequence of replies, look-ups and callbacks moves more than was agreed, or one operation twice", () => {
-  fc.assert(
-    fc.property(fc.array(report, { maxLength: 60 }), (reports) => {
-      let payment = newPayment();
-      const operations = new Map(life.map((operation) => [operation.id, operation]));
-      const ledger = new Map<string, number>();
-      const debits = { CARD_HOLDS: 0, PROVIDER_RECEIVABLE: 0, REFUNDS: 0 };
-      const posted: string[] = [];
-      for (const { index, outcome: known } of reports) {
-        const operation = operations.get(index + 1)!;
-        const open = [...operations.values()].filter((other) => !isSettled(other));
-        const decision = decide(payment, operation, open, known, now);
-        if (decision.kind !== "applied") continue;
-        expect(isSettled(operation)).toBe(false);
-        payment = decision.payment;
-        for (const changed of decision.operations) operations.set(changed.id, changed);
-        for (const posting of decision.postings) {
-          posted.push(`${posting.kind}/${posting.sequence}`);
-          expect(posting.entries.reduce((sum, entry) => sum + entry.amountMinor, 0)).toBe(0);
-          for (const { account, amountMinor } of posting.entries) {
-            ledger.set(account, (ledger.get(account) ?? 0) + amountMinor);
-            if (amountMinor > 0 && account in debits) debits[account as keyof typeof debits] += amountMinor;
-          }
-        }
-        const { authorizedMinor, capturedMinor, voidedMinor, refundedMinor } = payment;
-        expect([0, 1_000]).toContain(authorizedMinor);
-        expect(refundedMinor).toBeGreaterThanOrEqual(0);
-        expect(refundedMinor).toBeLessThanOrEqual(capturedMinor);
-        expect(capturedMinor + voidedMinor).toBeLessThanOrEqual(authorizedMinor);
-        expect(debits).toEqual({
-          CARD_HOLDS: authorizedMinor,
-          PROVIDER_RECEIVABLE: capturedMinor,
-          REFUNDS: refundedMinor,
-        });
-        expect(ledger.get("CARD_HOLDS") ?? 0).toBe(authorizedMinor - capturedMinor - voidedMinor);
-      }
-      expect(new Set(posted).size).toBe(posted.length);
-    }),
-    { numRuns: 2_000 },
-  );
 });
 
 describe("what is certain without the provider", () => {
