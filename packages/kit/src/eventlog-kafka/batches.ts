@@ -14,6 +14,9 @@ export const maxBatchBytes = 8 * 1024 * 1024;
  */
 const restAtMostMs = 20;
 
+/** How long the end waits for a commit that is under way; without it the events come again. */
+const lastCommitMs = 3_000;
+
 /** What was fetched of one partition; kafkajs waits for its end before it fetches again. */
 interface Portion {
   payload: EachBatchPayload;
@@ -33,7 +36,10 @@ interface Slice {
 export interface Batches {
   /** For kafkajs: one call for each partition of a fetch, all at the same moment. */
   eachBatch(payload: EachBatchPayload): Promise<void>;
-  /** When something was last handled; now, while something is being handled. In ms of a monotonic clock. */
+  /**
+   * When something was last handled; now, while something is being handled. In ms of a monotonic clock. What is handled
+   * and cannot be committed counts as silence: kafkajs goes on with a connection that is dead.
+   */
   busyMs(): number;
   /** Lets the running call of the handler end and commits it; nothing is handled any more. */
   end(): Promise<void>;
@@ -66,6 +72,8 @@ export function createBatches(options: BatchesOptions): Batches {
   let ended = false;
   /** Why the partitions are no longer this member's, where that is known. */
   let lost: unknown;
+  const tooLate = Promise.withResolvers<void>();
+  let handling = false;
   let busyMs = performance.now();
 
   /** The next events, one of each partition in turn. */
@@ -96,14 +104,20 @@ export function createBatches(options: BatchesOptions): Batches {
 
   /** False where the end came before it was handled. */
   async function handle(events: DeliveredEvent[]): Promise<boolean> {
-    for (let failures = 1; ; failures++) {
-      try {
-        await subscription.handleBatch(options.mix(events));
-        return true;
-      } catch (error) {
-        onError(error);
-        if (!(await again(backoffMs(backoff, failures)))) return false;
+    handling = true;
+    try {
+      for (let failures = 1; ; failures++) {
+        try {
+          await subscription.handleBatch(options.mix(events));
+          return true;
+        } catch (error) {
+          onError(error);
+          if (!(await again(backoffMs(backoff, failures)))) return false;
+        }
       }
+    } finally {
+      handling = false;
+      busyMs = performance.now();
     }
   }
 
@@ -112,7 +126,7 @@ export function createBatches(options: BatchesOptions): Batches {
     const offsets = offsetsOf(reaches);
     for (let failures = 1; ; failures++) {
       try {
-        return await first!.payload.commitOffsetsIfNecessary(offsets);
+        return await Promise.race([first!.payload.commitOffsetsIfNecessary(offsets), tooLate.promise]);
       } catch (error) {
         if (isMembershipLost(error)) throw error;
         onError(unavailable(error));
@@ -151,7 +165,6 @@ export function createBatches(options: BatchesOptions): Batches {
     if (slice.events.length === 0 || ended) return;
     const beganMs = performance.now();
     if (!(await handle(slice.events))) return;
-    busyMs = performance.now();
     const last =
       slice.reaches.size === portions.length &&
       [...slice.reaches].every(([{ payload }, reach]) => reach === payload.batch.messages.length);
@@ -190,11 +203,13 @@ export function createBatches(options: BatchesOptions): Batches {
         pumping ??= Promise.resolve().then(pump);
       });
     },
-    busyMs: () => (pumping ? performance.now() : busyMs),
+    busyMs: () => (handling ? performance.now() : busyMs),
     async end() {
       ended = true;
       sleeper.recheck();
+      const timer = setTimeout(tooLate.resolve, lastCommitMs);
       await pumping;
+      clearTimeout(timer);
     },
   };
 }

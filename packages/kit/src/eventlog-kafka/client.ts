@@ -122,6 +122,8 @@ export function unavailable(error: unknown): unknown {
 /** One connection to ask Kafka about topics and offsets with; it is made with the first question, and again after an error. */
 export interface Inspector {
   ask<T>(question: (cluster: Cluster) => Promise<T>): Promise<T>;
+  /** Gives the connection up: the next question makes another. */
+  forget(): void;
   close(): Promise<void>;
 }
 
@@ -134,17 +136,22 @@ export function openInspector(client: KafkaClient): Inspector {
     return cluster;
   }
 
+  function giveUp(attempt: Promise<Cluster> | undefined): void {
+    if (current === attempt) current = undefined;
+    void attempt?.then((cluster) => cluster.disconnect()).catch(() => {});
+  }
+
   return {
     async ask(question) {
       const attempt = (current ??= connect());
       try {
         return await question(await attempt);
       } catch (error) {
-        if (current === attempt) current = undefined;
-        void attempt.then((cluster) => cluster.disconnect()).catch(() => {});
+        giveUp(attempt);
         throw unavailable(error);
       }
     },
+    forget: () => giveUp(current),
     async close() {
       await current?.then((cluster) => cluster.disconnect()).catch(() => {});
     },

@@ -156,8 +156,11 @@ export function joinGroup(
     let looking = false;
     const watch = setInterval(() => {
       const silentMs = performance.now() - Math.max(fetchedMs, batches.busyMs());
-      if (silentMs > (joining ? stuckJoiningMs : stuckMs))
+      if (silentMs > (joining ? stuckJoiningMs : stuckMs)) {
         over.reject(new EventLogUnavailable("nothing was fetched for too long"));
+        // It may have met the same dead connection, or another one.
+        inspector.forget();
+      }
       if (present.size === names.length || looking) return;
       looking = true;
       void inspector

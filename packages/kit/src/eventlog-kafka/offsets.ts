@@ -1,7 +1,7 @@
 import type { Cluster } from "kafkajs";
 import { OffsetOutOfRange } from "../eventlog.ts";
 import type { PartitionLag } from "../eventlog.ts";
-import { protocolErrorOf } from "./client.ts";
+import { EventLogUnavailable, protocolErrorOf } from "./client.ts";
 import type { Inspector, KafkaClient } from "./client.ts";
 
 /** A partition by its topic's name on Kafka. */
@@ -26,10 +26,12 @@ export const partitionKey = (name: string, partition: number): string => `${name
 
 /** The topics among these that exist, each with the numbers of its partitions. */
 export async function existingTopics(cluster: Cluster, names: string[]): Promise<TopicPartitions> {
-  const { topicMetadata } = await cluster.metadata();
+  // Null where no broker has answered, whatever the type says.
+  const answer = (await cluster.metadata()) as Awaited<ReturnType<Cluster["metadata"]>> | null;
+  if (answer === null) throw new EventLogUnavailable("Kafka: no broker has answered");
   const wanted = new Set(names);
   const found: TopicPartitions = new Map();
-  for (const { topic, partitionMetadata } of topicMetadata) {
+  for (const { topic, partitionMetadata } of answer.topicMetadata) {
     if (wanted.has(topic))
       found.set(
         topic,
