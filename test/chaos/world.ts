@@ -68,7 +68,7 @@ export interface World {
   /** Makes the row red unless it is so. `seen` is printed with it. */
   expect(what: string, isSo: boolean, seen?: unknown): void;
   /** Looks until it is so, at most so many seconds. Throws where it does not come. */
-  until<Seen>(what: string, look: () => Promise<Seen> | Seen, patienceSeconds?: number): Promise<Seen>;
+  until<Seen>(what: string, look: () => Promise<Seen> | Seen, patienceSeconds?: number): Promise<NonNullable<Seen>>;
   /** Waits so long; at most SECONDS, which the short run makes few. Resolves to how many seconds it was. */
   lasts(seconds: number): Promise<number>;
   /** A line of progress. */

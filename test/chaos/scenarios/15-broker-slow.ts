@@ -26,6 +26,7 @@ export default scenario({
     expect("bounded memory", Math.max(...growth) < mostGrowthBytes, `MiB more: ${megabytes.join(", ")}`);
     // One of each group is bad luck; in a storm each would share anew every few seconds.
     const rebalances = broker.rebalances() - before.rebalances;
+    expect("the broker's log tells of rebalances", before.rebalances > 0, `${before.rebalances} before`);
     expect("no rebalance storm", rebalances <= services.length, `${rebalances} rebalances`);
     await heal("the broker answers at once", () => toBroker.set({}));
   },

@@ -1,6 +1,8 @@
 import { scenario } from "../scenario.ts";
 
 const noticedWithinSeconds = 30;
+/** For the purchase itself, behind all that waited meanwhile. */
+const purchaseSeconds = 15;
 
 export default scenario({
   number: 17,
@@ -28,7 +30,11 @@ export default scenario({
       const confirmed = `SELECT count(*) FROM orders.timeline WHERE order_id = $1 AND what = 'CONFIRMED'`;
       await until("a purchase", async () => (await count(confirmed, [order.id])) === 1, 90);
       const seconds = Math.round((performance.now() - beganMs) / 100) / 10;
-      expect(`all have noticed within ${noticedWithinSeconds} s`, seconds <= noticedWithinSeconds + 5, `${seconds} s`);
+      expect(
+        `all have noticed within ${noticedWithinSeconds} s`,
+        seconds <= noticedWithinSeconds + purchaseSeconds,
+        `a purchase after ${seconds} s`,
+      );
       const after = await counts();
       for (const [index, { name }] of lines.entries()) {
         fired(after[index]!.heldBack - before[index]!.heldBack, `portions that ${name} swallowed`);
