@@ -29,6 +29,8 @@ export interface Load {
   underWay(): number;
   /** How often something had to be asked again. */
   repeats(): number;
+  /** What requests failed with, oldest first. */
+  failedRequests: string[];
   /** Why purchases could not be brought to an end. */
   failures: string[];
   /** Lets nobody begin another purchase, and waits until all have ended. */
@@ -58,6 +60,9 @@ export const endStates = ["COMPLETED", "CANCELLED", "REJECTED"];
 /** Cards that shoppers pay with: most go through, some only when the provider is asked again. */
 const cards = ["tok_ok", "tok_ok", "tok_error", "tok_ok", "tok_ok"];
 
+/** The request did not fail; what it asked for is not possible yet. */
+class TooEarly extends Error {}
+
 const firstLookMs = 150;
 const longestLookMs = 15_000;
 
@@ -70,7 +75,7 @@ function waitMs(error: unknown): number {
 /** Asks until there is an answer; whoever asks for an effect does it with the same key. */
 export async function persist<Result>(
   ask: () => Promise<Result>,
-  options: { patienceMs: number; onRepeat?: () => void },
+  options: { patienceMs: number; onRepeat?: (error: unknown) => void },
 ): Promise<Result> {
   const giveUpAtMs = performance.now() + options.patienceMs;
   for (;;) {
@@ -78,7 +83,7 @@ export async function persist<Result>(
       return await ask();
     } catch (error) {
       if (performance.now() > giveUpAtMs) throw error;
-      options.onRepeat?.();
+      options.onRepeat?.(error);
       await sleep(waitMs(error));
     }
   }
@@ -105,11 +110,16 @@ export function startLoad(options: LoadOptions): Load {
   const { graph, shoppers, articles, atOnce = shoppers.length, perSecond = Infinity, patienceMs = 600_000 } = options;
   const acknowledged: Acknowledged[] = [];
   const failures: string[] = [];
+  const failedRequests: string[] = [];
   const placingAtOnce = options.placingAtOnce ?? atOnce;
   let [begun, placing, ended, repeats, stopping] = [0, 0, 0, 0, false];
   let room = Promise.withResolvers<void>();
-  const asking = <Result>(ask: () => Promise<Result>) =>
-    persist(ask, { patienceMs, onRepeat: () => void (repeats += 1) });
+  const asking = <Result>(ask: () => Promise<Result>) => persist(ask, { patienceMs, onRepeat: noteRepeat });
+
+  function noteRepeat(error: unknown): void {
+    repeats += 1;
+    if (!(error instanceof TooEarly)) failedRequests.push((error as Error).message);
+  }
 
   async function sendBack(shopper: Shopper, order: Acknowledged): Promise<void> {
     const query = `query Lines($number: String!) { order(number: $number) { lines { id digital } } }`;
@@ -125,7 +135,7 @@ export function startLoad(options: LoadOptions): Load {
     // What a shopper sees as delivered may not have reached those who take it back.
     const answer = await asking(async () => {
       const told = await tell(graph, "requestReturn", shopper.token, input, selection);
-      if (told.__typename !== "ReturnRequested") throw new Error(`requestReturn: ${JSON.stringify(told)}`);
+      if (told.__typename !== "ReturnRequested") throw new TooEarly(`requestReturn: ${JSON.stringify(told)}`);
       return told;
     });
     order.returnNumber = answer["return"].number as string;
@@ -199,6 +209,7 @@ export function startLoad(options: LoadOptions): Load {
   return {
     acknowledged,
     failures,
+    failedRequests,
     begun: () => begun,
     underWay: () => begun - ended,
     repeats: () => repeats,
