@@ -116,7 +116,7 @@ function entityQuery(type: string, reference: Record<string, string>, selection:
   return `{ _entities(representations: [${representation}]) { __typename ... on ${type} { ${selection} } } }`;
 }
 
-const isRoot = (type: string) => type === "Query" || type === "Mutation";
+const isRoot = (type: string) => ["Query", "Mutation", "Subscription"].includes(type);
 const byRule = (rules: AccessRule[], wanted: (rule: AccessRule) => boolean) =>
   rules
     .filter(wanted)
@@ -138,6 +138,21 @@ describe.each(subgraphs)("$service", ({ service, document, rules }) => {
       query: `${operation} { ${field.name.value}${given.text} ${leastSelection(document, field)} }`,
       targetsOwner: given.known.some((coordinate) => coordinate in things.values),
     });
+  });
+
+  // Who may listen is decided by the query of the same rule, which the gateway asks: see test/live-fields.unit.test.ts.
+  const listening = byRule(rules, ({ type }) => type === "Subscription");
+  test.runIf(listening.length > 0).each(listening)("%s is not told by the subgraph itself", async (_, rule) => {
+    const field = fieldOf(document, rule.type, rule.field!);
+    const { text } = generateArguments(document, rule.type, field, { ...things.values, ...things.neutral });
+    const query = `subscription { ${field.name.value}${text} ${leastSelection(document, field)} }`;
+    for (const caller of [...impostors, ...callers]) {
+      const { data, errors } = await services.ask(service, query, caller.token);
+      const seen = { caller: caller.name, told: data?.[field.name.value] ?? null, code: errors?.[0]?.extensions.code };
+      const code = caller.kind === "bad" ? "UNAUTHENTICATED" : "BAD_REQUEST";
+      expect(seen).toEqual({ caller: caller.name, told: null, code });
+    }
+    cells += impostors.length + callers.length;
   });
 
   test.each(byRule(rules, ({ field }) => field === undefined))("entity %s", async (_, rule) => {

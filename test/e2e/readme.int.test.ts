@@ -112,7 +112,7 @@ test("make parked lists what could not be handled, and hands it to its service a
   const listed = await run("parked.ts", { SERVICE: "frontend" });
   expect(listed.code).toBe(0);
   expect(listed.text).toMatch(
-    new RegExp(`frontend .* inventory.product-changed.v99 {2}key ${key}\\n.*from the future`),
+    new RegExp(`frontend {2}key ${key}: 1 parked.*\\n.*${id} {2}inventory.product-changed.v99\\n.*from the future`),
   );
 
   expect(await run("parked.ts", { REPLAY: randomUUID() })).toMatchObject({
@@ -124,6 +124,9 @@ test("make parked lists what could not be handled, and hands it to its service a
     code: 1,
     text: expect.stringContaining("frontend: 0 handled now, 1 still parked."),
   });
+  expect(await run("parked.ts", { DISCARD: id })).toMatchObject({ code: 1, text: expect.stringContaining("REASON") });
+  expect(await run("parked.ts", { DISCARD: id, REASON: "a test" })).toMatchObject({ code: 0 });
+  expect(await run("parked.ts")).toEqual({ code: 0, text: "Nothing is parked.\n" });
 });
 
 /** An event of a version that nobody knows yet, as the consumer parks it. */
