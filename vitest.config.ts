@@ -30,7 +30,7 @@ export default defineConfig({
         test: {
           name: "unit",
           experimental,
-          include: [...parts.map((folder) => `${folder}/${unitTests}`), "tools/**/*.test.ts", "test/*.unit.test.ts"],
+          include: [...parts.map((folder) => `${folder}/${unitTests}`), "tools/**/*.test.ts", "test/**/*.unit.test.ts"],
           exclude: [...exclude, toolsOnPostgres],
           testTimeout: 30_000,
           sequence: { groupOrder: 1 },
