@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { operatorToken } from "@crowdcrunch/tools/client";
 import { listen } from "@crowdcrunch/tools/live";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { stopAudited } from "./audited.ts";
 import { openPurchases } from "./purchases.ts";
 import { until } from "./whole-shop.ts";
 import type { Shopper, WholeShop } from "./whole-shop.ts";
@@ -33,7 +34,7 @@ export function liveTests(open: () => Promise<WholeShop>): void {
     stopping.abort();
     stopping = new AbortController();
   });
-  afterAll(() => world?.stop());
+  afterAll(() => stopAudited(world), 60_000);
 
   /** Listens until the end of the test. */
   function hear(query: string, variables: Record<string, unknown>, token?: () => Promise<string> | string): Heard {
