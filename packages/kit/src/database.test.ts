@@ -3,7 +3,7 @@ import Type from "typebox";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openDatabase, statement, untilAvailable } from "./database.ts";
 import type { Transaction } from "./database.ts";
-import { isUnavailable } from "./errors.ts";
+import { isTurnedAway, isUnavailable } from "./errors.ts";
 import { createKitWorld, worldService } from "./testing/kit-world.ts";
 import type { KitWorld } from "./testing/kit-world.ts";
 import { startTcpProxy } from "./testing/tcp-proxy.ts";
@@ -21,6 +21,7 @@ const never = statement("conflict", "DO $$ BEGIN RAISE 'always' USING ERRCODE = 
 const nonsense = statement("nonsense", "SELECT 1 / 0");
 const prepared = statement<{ name: string }>("prepared", "SELECT name FROM pg_prepared_statements ORDER BY name");
 const durability = statement<{ synchronous_commit: string }>("durability", "SHOW synchronous_commit");
+const suicide = statement("suicide", "SELECT pg_terminate_backend(pg_backend_pid())");
 const backend = statement<{ pid: number }>("backend", "SELECT pg_backend_pid() AS pid");
 
 let world: KitWorld;
@@ -130,25 +131,48 @@ test("a lost connection fails its transaction as unavailable; the next one goes 
   expect([await count("lost"), await count("found")]).toEqual([undefined, 1]);
 });
 
-test("a connection that is half-open fails what was sent over it as unavailable, and is used no more", async () => {
+test("a connection that is half-open fails what was sent over it as unavailable, and those beside it are not tried", async () => {
   const url = new URL(world.testDatabase.url(worldService));
   const proxy = await startTcpProxy({ host: url.hostname, port: Number(url.port) });
   url.port = String(proxy.port);
-  const options = { url: url.href, connections: 1, silenceMs: 500, applicationName: "half-open" };
+  const options = { url: url.href, connections: 3, silenceMs: 500, applicationName: "half-open" };
   const one = openDatabase({ ...world, ...options });
   try {
+    await Promise.all([1, 2, 3].map(() => one.one(backend)));
     const lost = one.transaction(async (tx) => {
       await tx.run(insert, ["silent", 1]);
       await proxy.set({ strand: true });
       await Promise.all([tx.run(raise, ["silent"]), tx.one(find, ["silent"])]);
     });
     expect(await lost.catch(isUnavailable)).toBe(true);
+    await new Promise((resolve) => setTimeout(resolve, 100));
     await one.transaction((tx) => tx.run(insert, ["heard", 1]));
   } finally {
     await one.close();
     await proxy.close();
   }
   expect([await count("silent"), await count("heard")]).toEqual([undefined, 1]);
+});
+
+test("who finds no free connection in time is turned away, and what was lost on its way is told from that", async () => {
+  const few = { url: world.testDatabase.url(worldService), applicationName: "few", connections: 1, queueMs: 200 };
+  const db = openDatabase({ ...world, ...few });
+  const free = Promise.withResolvers<void>();
+  try {
+    // Connected before, so that the connection alone is waited for.
+    await db.one(backend);
+    const held = db.transaction(() => free.promise);
+    const refused = await db.one(backend).catch((error: unknown) => error);
+    free.resolve();
+    await held;
+    const lost = await db.one(suicide).catch((error: unknown) => error);
+    expect([refused, lost].map((error) => [isUnavailable(error), isTurnedAway(error)])).toEqual([
+      [true, true],
+      [true, false],
+    ]);
+  } finally {
+    await db.close();
+  }
 });
 
 test("a lock that is not to be had in time is IN_PROGRESS, to be tried again", async () => {

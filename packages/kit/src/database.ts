@@ -1,17 +1,17 @@
-import type { Socket } from "node:net";
-import { Client, Pool, types } from "pg";
-import type { PoolClient, PoolConfig } from "pg";
+import type { Pool, PoolClient } from "pg";
 import type { EventToEmit } from "@crowdcrunch/events/contract";
 import type { Budgets } from "./budget.ts";
 import { isUnavailable, retryable } from "./errors.ts";
 import { inertFaults } from "./faults.ts";
 import type { Faults } from "./faults.ts";
 import type { Logger } from "./logger.ts";
-import type { Metrics } from "./metrics.ts";
 import { insertIntoOutbox, outboxEvent } from "./outbox.ts";
 import type { OutboxEvent } from "./outbox.ts";
+import { cutConnection, openPool } from "./pool.ts";
+import type { PoolOptions } from "./pool.ts";
 import type { Queryable, Statement } from "./statement.ts";
 
+export { connectionSettings } from "./pool.ts";
 export { statement } from "./statement.ts";
 export type { Queryable, Statement } from "./statement.ts";
 
@@ -41,81 +41,20 @@ export interface Database extends Queryable {
   close(): Promise<void>;
 }
 
-export interface DatabaseOptions {
-  url: string;
-  /** Most connections; the default 6 leaves room for all services on one server. */
-  connections?: number;
-  applicationName: string;
+export interface DatabaseOptions extends PoolOptions {
   newId: () => string;
-  log: Logger;
-  metrics: Metrics;
   /** How long the requests may take that are answered with it; no bound where not given. */
   budgets?: Budgets | undefined;
-  /** How long a caller waits for a free connection before it is told to come back, in ms. Default 2000. */
-  queueMs?: number | undefined;
-  /** How long the database may be silent on a statement before its connection counts as dead, in ms. Default 20,000. */
-  silenceMs?: number;
   /** Faults on purpose; none where not given. */
   faults?: Faults;
 }
 
-const int8 = 20;
-
-/** int8 comes as a number, because money and counts stay below 2^53; beyond it is an error, never a wrong number. */
-function parseSafeInteger(text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value)) throw new RangeError(`${text} is beyond the safe integers`);
-  return value;
-}
-
-/** Settings for a pool or client of ours. */
-export function connectionSettings(options: { url: string; applicationName: string }): PoolConfig {
-  return {
-    connectionString: options.url,
-    application_name: options.applicationName,
-    connectionTimeoutMillis: 5_000,
-    keepAlive: true,
-    types: {
-      getTypeParser: ((oid: number, format?: "text" | "binary") =>
-        oid === int8 && format !== "binary"
-          ? parseSafeInteger
-          : types.getTypeParser(oid, format)) as typeof types.getTypeParser,
-    },
-  };
-}
-
-const defaultQueueMs = 2_000;
-// Beyond the 15 s after which the server itself ends a service's statement.
-const defaultSilenceMs = 20_000;
 const attempts = 5;
 const retried = new Set(["40001", "40P01"]);
 
 /** Opens the service's pool. Nothing is connected before the first query. */
 export function openDatabase(options: DatabaseOptions): Database {
-  const statements = options.metrics.counter("crowdcrunch_sql_statements_total", "Statements sent to the database");
-  class CountingClient extends Client {
-    override query(...all: unknown[]): never {
-      statements.inc();
-      return (super.query as (...all: unknown[]) => unknown).apply(this, all) as never;
-    }
-  }
-  const pool = new Pool({
-    ...connectionSettings(options),
-    max: options.connections ?? 6,
-    // For a connection that is to be made and for one that is to become free alike.
-    connectionTimeoutMillis: options.queueMs ?? defaultQueueMs,
-    // With `pipeline` the connection is given up, and what else was sent over it fails too.
-    query_timeout: options.silenceMs ?? defaultSilenceMs,
-    pipeline: true,
-    Client: CountingClient,
-    idleTimeoutMillis: 30_000,
-  } as unknown as PoolConfig);
-  // A client that is in use reports its lost connection here and to the statement that waits; without a listener the
-  // process would end.
-  pool.on("connect", (client) => {
-    client.on("error", (error) => options.log.debug({ error: error.message }, "a database connection was lost"));
-  });
-  pool.on("error", (error) => options.log.warn({ error: error.message }, "an idle database connection failed"));
+  const pool = openPool(options);
   const listeners: (() => void)[] = [];
   const { budgets, faults = inertFaults } = options;
 
@@ -199,11 +138,6 @@ function beginOf(durable: boolean, leftMs: number | undefined): string {
 function describe(events: OutboxEvent[], sent: string[] = []): string {
   const types = new Set(events.map((event) => event.type));
   return `${[...types].join(",")} (${sent.join(",")})`.trim();
-}
-
-/** Breaks the connection without a farewell; what was written to it is on its way. */
-function cutConnection(client: PoolClient): void {
-  (client as unknown as { connection: { stream: Socket } }).connection.stream.destroy();
 }
 
 /** The names of statements are added to `sent`. */
