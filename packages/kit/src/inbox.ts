@@ -71,9 +71,9 @@ export const parkedKeys = statement<{ key: string }>(
 export const removeParked = statement("parkedRemove", `DELETE FROM parked WHERE event_id = $1`);
 export const keyOfParked = statement<{ key: string }>("parkedKey", `SELECT key FROM parked WHERE event_id = $1`);
 /** All that is parked of a key, or one event of it. */
-export const discardParked = statement<{ id: string; type: string }>(
+export const discardParked = statement<StoredEvent>(
   "parkedDiscard",
-  `DELETE FROM parked WHERE key = $1 AND ($2::uuid IS NULL OR event_id = $2) RETURNING event_id AS id, event->>'type' AS type`,
+  `DELETE FROM parked WHERE key = $1 AND ($2::uuid IS NULL OR event_id = $2) RETURNING event_id, event`,
 );
 export const countParked = statement<{ count: number }>("parkedCount", `SELECT count(*) AS count FROM parked`);
 

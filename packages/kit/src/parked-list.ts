@@ -4,14 +4,15 @@ import type { DeliveredEvent } from "./eventlog.ts";
 
 interface ParkedRow {
   id: string;
-  type: string;
   key: string;
   reason: string;
   parkedAt: Date;
   position: number;
+  /** As a whole: of one with a zero byte anywhere, Postgres would refuse to take a part out. */
+  event: DeliveredEvent;
 }
 
-const columns = `event_id AS id, event->>'type' AS type, key, reason, parked_at AS "parkedAt", position`;
+const columns = `event_id AS id, key, reason, parked_at AS "parkedAt", position, event`;
 const pageOfParked = statement<ParkedRow>(
   "parkedPage",
   `SELECT ${columns} FROM parked WHERE position > $1 AND ($2::text IS NULL OR key = $2) ORDER BY position LIMIT $3`,
@@ -25,15 +26,12 @@ const parkedOfKeys = statement<{ key: string; events: number; oldestAt: Date }>(
   `SELECT key, count(*) AS events, min(parked_at) AS "oldestAt" FROM parked WHERE key = ANY($1::text[])
    GROUP BY key ORDER BY min(position)`,
 );
-const parkedById = statement<ParkedRow & { event: DeliveredEvent; payload: string }>(
-  "parkedById",
-  `SELECT ${columns}, event, event->>'data' AS payload FROM parked WHERE event_id = $1`,
-);
+const parkedById = statement<ParkedRow>("parkedById", `SELECT ${columns} FROM parked WHERE event_id = $1`);
 
 /** A page of parked events, the oldest first, of a key or of all; with all that is parked of the keys on the page. */
 export async function listParked(db: Database, page: { first: number; after: number; key: string | null }) {
   const rows = await db.many(pageOfParked, [page.after, page.key, page.first + 1]);
-  const nodes = rows.slice(0, page.first);
+  const nodes = rows.slice(0, page.first).map(({ event, ...row }) => ({ ...row, type: event.type }));
   const [keys, total] = await Promise.all([
     db.many(parkedOfKeys, [[...new Set(nodes.map(({ key }) => key))]]),
     db.one(totalOfParked, [page.key]),
@@ -49,6 +47,7 @@ export async function listParked(db: Database, page: { first: number; after: num
 export async function showParked(db: Database, id: string) {
   const row = await db.one(parkedById, [id]);
   if (!row) return null;
-  const { subject, sequence, time, traceparent = null } = row.event;
-  return { ...row, subject, sequence, time, traceparent };
+  const { event, ...parked } = row;
+  const { type, subject, sequence, time, traceparent = null, data } = event;
+  return { ...parked, type, subject, sequence, time, traceparent, payload: JSON.stringify(data) };
 }

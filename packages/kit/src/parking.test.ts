@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { listIncidents, resolveIncident } from "./incidents.ts";
+import { listParked, showParked } from "./parked-list.ts";
 import { createListKeeper } from "./testing/list-keeper.ts";
 import type { ListKeeper } from "./testing/list-keeper.ts";
 
@@ -264,4 +265,23 @@ describe("incidents", () => {
     });
     await expect(resolveIncident(keeper.db, keeper.newId(), me, "x")).rejects.toMatchObject({ typename: "NotFound" });
   });
+});
+
+test("a zero byte in an event keeps nobody from seeing, replaying and discarding it", async () => {
+  const consumer = await keeper.start();
+  keeper.refused.add("zero here");
+  await keeper.publish(keeper.add("zero", "zero here"), keeper.add("zero", "behind it"));
+  await keeper.settled();
+  // Kafka takes it, the embedded log does not.
+  await keeper.ask(`UPDATE parked SET event = replace(event::text, 'zero here', 'zero \\u0000')::json`);
+  const { nodes } = await listParked(keeper.db, { first: 10, after: 0, key: "zero" });
+  expect(nodes.map(({ type }) => type)).toEqual(["payments.text-added.v1", "payments.text-added.v1"]);
+  const { id } = nodes[0]!;
+  expect((await showParked(keeper.db, id))?.payload).toContain("zero \\u0000");
+  expect(await consumer.replayParked("zero", me)).toMatchObject({ handled: 0 });
+  const reason = "no text may have it";
+  expect(await consumer.discardParked({ id, key: null, reason, by: me })).toMatchObject({ discarded: 1 });
+  expect(await consumer.replayParked("zero", me)).toMatchObject({ handled: 1 });
+  expect(await keeper.entries("zero")).toEqual(["behind it"]);
+  expect(await keeper.openIncidents("zero")).toEqual([]);
 });

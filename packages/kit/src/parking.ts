@@ -95,7 +95,7 @@ export function createParking(options: {
     const incident = await tx.one(parkedIncident, [key]);
     // In the order in which batches lock them.
     await tx.many(lockParked, [[key]]);
-    const events = await tx.many(discardParked, [key, what.id]);
+    const events = (await tx.many(discardParked, [key, what.id])).map(({ event }) => event);
     if (events.length === 0) return 0;
     if (incident) {
       const names = events.slice(0, mostNamed).map(({ type, id }) => `${type} ${id}`);
