@@ -148,6 +148,11 @@ export function isUnavailable(error: unknown): boolean {
   );
 }
 
+/** True where no connection came free or could be made in time: nothing has reached the database. */
+export function isTurnedAway(error: unknown): boolean {
+  return error instanceof Error && error.message === "timeout exceeded when trying to connect";
+}
+
 /** True where a statement took longer than it may. */
 export function isStatementTimeout(error: unknown): boolean {
   if (!(error instanceof Error)) return false;

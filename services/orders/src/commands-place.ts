@@ -1,6 +1,6 @@
 import type { PostalAddress } from "@crowdcrunch/events/contract";
 import type { Database } from "@crowdcrunch/kit/database";
-import { forbidden, invalid, notFound, problem } from "@crowdcrunch/kit/errors";
+import { forbidden, invalid, isTurnedAway, notFound, problem } from "@crowdcrunch/kit/errors";
 import { idempotentWithResult, requireUuid, storedResult } from "@crowdcrunch/kit/idempotency";
 import type { IdempotentCall } from "@crowdcrunch/kit/idempotency";
 import { actorOf, isStaff } from "@crowdcrunch/kit/identity";
@@ -68,6 +68,8 @@ export function createPlacing({ db, newId, quotes, lists, config }: PlacingConte
       const key = requireUuid(idempotencyKey, "idempotencyKey");
       const call = { principal: viewer.sub, operation: "placeOrder", key, request };
       const order = await placeOnce(viewer, input, call).catch(async (error: unknown) => {
+        // Whoever asks again finds what was stored; to wait for a connection twice would make the queue longer.
+        if (isTurnedAway(error)) throw error;
         // What was ordered once stays ordered, though a price has changed since or the coupon is used up.
         const stored = await storedResult<{ orderId: string }>(db, call);
         if (stored) return placed(stored.orderId);

@@ -7,8 +7,10 @@ import { scenario } from "../scenario.ts";
 const point = "transaction.before-commit";
 /** How long a request of orders waits for a connection, in ms. */
 const queueMs = 400;
-/** Beyond that a refusal was not fast: the gateway's and the machine's share is in it. */
+/** Half of the refusals come sooner than this, the gateway's and a busy machine's share included. */
 const fastMs = queueMs + 1_000;
+/** All do: long before the request's time is over, which is 10 s. */
+const slowestMs = 5_000;
 const crowdSize = 6;
 
 export default scenario({
@@ -75,12 +77,13 @@ export default scenario({
     await heal("transactions end in time", () => points.set("orders", []));
     fired(refusedMs.length, "requests to orders were refused: no connection became free");
     fired(points.logged("orders", "timeout exceeded when trying to connect"), "orders says so");
-    const slow = refusedMs.filter((ms) => ms > fastMs).length;
-    expect(`refused within ${fastMs} ms`, slow <= refusedMs.length / 20, `${slow} of ${refusedMs.length} were later`);
+    refusedMs.sort((one, other) => one - other);
+    const [half, slowest] = [refusedMs[refusedMs.length >> 1]!, refusedMs.at(-1)!].map(Math.round);
+    expect("refused soon", half! < fastMs && slowest! < slowestMs, `half within ${half} ms, all within ${slowest} ms`);
     expect("each was told when to come again", refusedMs.length > 0 && without === 0, codes);
     expect("orders is alive all the time", alive > 0 && dead === 0, `${alive} of ${alive + dead}`);
     expect("orders is the same process", processes.pidOf("orders") === pid);
-    expect("other services answer", Array.isArray(data?.categories), data);
+    expect("other services answer", Array.isArray(data?.categories));
     const told = await Promise.all(crowd.map((_, index) => persist(() => ask(index))));
     expect(
       "all have their order in the end",

@@ -1,6 +1,13 @@
+import type { FaultPoint } from "@crowdcrunch/kit/faults";
 import { scenario } from "../scenario.ts";
 
-const victims = ["orders", "payments", "inventory", "gateway"];
+/** Who is stopped, and what is slow meanwhile: shoppers ask the first and the last, events the others. */
+const victims: [name: string, slow: FaultPoint][] = [
+  ["orders", "graphql.request"],
+  ["payments", "consumer.in-handler"],
+  ["inventory", "consumer.in-handler"],
+  ["gateway", "graphql.request"],
+];
 
 export default scenario({
   number: 43,
@@ -11,15 +18,15 @@ export default scenario({
   expectation: "drains; else as 5–9",
   async run({ processes, points, inject, heal, fired, expect, until, load }) {
     let drained = 0;
-    for (const victim of victims) {
+    for (const [victim, slow] of victims) {
       await inject(`${victim} is asked to stop`, () => processes.stop(victim));
       drained += points.logged(victim, '"msg":"stopped"');
       await heal(`${victim} is back`, () => processes.start(victim));
 
       // What is slow on purpose is under way for certain when the kill comes.
-      await points.set(victim, [{ point: "graphql.request", action: "delay", delayMs: 3_000, rate: 0.3 }]);
-      const before = points.fired("graphql.request", victim);
-      await until(`slow requests at ${victim}`, () => points.fired("graphql.request", victim) > before + 2);
+      await points.set(victim, [{ point: slow, action: "delay", delayMs: 3_000, rate: 0.3 }]);
+      const before = points.fired(slow, victim);
+      await until(`slow work at ${victim}`, () => points.fired(slow, victim) > before);
       await inject(`${victim} is asked to stop, and killed while it drains`, async () => {
         process.kill(processes.pidOf(victim), "SIGTERM");
         await new Promise((resolve) => setTimeout(resolve, 300));
