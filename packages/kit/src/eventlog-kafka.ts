@@ -5,6 +5,7 @@ import { kafkaClient, openInspector } from "./eventlog-kafka/client.ts";
 import type { KafkaConnection } from "./eventlog-kafka/client.ts";
 import { joinGroup } from "./eventlog-kafka/member.ts";
 import { groupLag, rewindGroup } from "./eventlog-kafka/offsets.ts";
+import { dismissPredecessors } from "./eventlog-kafka/predecessors.ts";
 import { openProducer } from "./eventlog-kafka/producer.ts";
 import { readTopic } from "./eventlog-kafka/reader.ts";
 import { toMessage } from "./eventlog-kafka/records.ts";
@@ -20,6 +21,11 @@ export interface KafkaEventLogOptions {
   pool?: Pool | undefined;
   /** Names this process to Kafka. */
   service: string;
+  /**
+   * Where it runs, e.g. "host:port": no two processes of a service run in one place at the same time, so that a member
+   * of a group that is found there when it begins to consume is dead. Not given: that cannot be known.
+   */
+  place?: string;
   log: Logger;
   /** False: topics are made by others, and only looked at. Default true. */
   createTopics?: boolean;
@@ -35,8 +41,8 @@ export interface KafkaEventLogOptions {
 
 /** The event log on Apache Kafka. Nothing is connected before it is needed. */
 export function kafkaEventLog(options: KafkaEventLogOptions): EventLog {
-  const { service, log, pool } = options;
-  const client = kafkaClient(options.kafka, service, log);
+  const { service, log, pool, place } = options;
+  const client = kafkaClient(options.kafka, place === undefined ? service : `${service}@${place}`, log);
   const inspector = openInspector(client);
   const producer = openProducer(client);
   const pollMs = options.pollMs ?? 1_000;
@@ -54,6 +60,16 @@ export function kafkaEventLog(options: KafkaEventLogOptions): EventLog {
     };
   }
 
+  /** Where it fails, partitions of the dead come when their session has ended. */
+  async function takePlace(group: string): Promise<void> {
+    const dismissed = dismissPredecessors(inspector, client.groupName(group), client.clientId("consumer"));
+    const count = await dismissed.catch((error: Error) => {
+      log.warn({ error: error.message }, "whoever ran in this place before may still count as a member of the group");
+      return 0;
+    });
+    if (count > 0) log.info({ group, members: count }, "took over from who ended here without a farewell");
+  }
+
   return {
     name: `kafka ${options.kafka.prefix}`,
     ensureTopics: (topics) => ensureTopics(topics, { client, inspector, create: options.createTopics ?? true, log }),
@@ -66,6 +82,7 @@ export function kafkaEventLog(options: KafkaEventLogOptions): EventLog {
       return relayOutbox({ pool, send: (messages) => producer.send(client.topicName(source.topic), messages) }, source);
     },
     async consume(subscription) {
+      if (place !== undefined) await takePlace(subscription.group);
       const settings = { sessionMs: options.sessionMs ?? 10_000, pollMs, backoff, shuffleSeed: options.shuffleSeed };
       return track(joinGroup(client, inspector, subscription, settings));
     },

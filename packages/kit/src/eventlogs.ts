@@ -16,6 +16,8 @@ export interface OpenEventLogOptions {
   /** The database as that role: with the embedded log, and with the outbox that is relayed to Kafka. */
   pool: Pool;
   databaseUrl: string;
+  /** Where this process runs, unlike any that runs beside it, e.g. "host:port"; see kafkaEventLog. */
+  place?: string | undefined;
   /** For tests: how often to look for events that nobody announced, and mixed partitions. */
   pollMs?: number;
   shuffleSeed?: number;
@@ -33,7 +35,9 @@ export async function openEventLog(options: OpenEventLogOptions): Promise<EventL
   const kafka = { brokers, prefix: config.KAFKA_PREFIX, sasl: saslOf(config), tls: await tlsOf(config) };
   // Loaded where it is used alone: it costs memory and time at each start.
   const { kafkaEventLog } = await import("./eventlog-kafka.ts");
-  return kafkaEventLog({ kafka, pool, service, log, createTopics: config.KAFKA_CREATE_TOPICS, ...more });
+  const { place } = options;
+  const createTopics = config.KAFKA_CREATE_TOPICS;
+  return kafkaEventLog({ kafka, pool, service, log, createTopics, ...(place === undefined ? {} : { place }), ...more });
 }
 
 function saslOf(config: OpenEventLogOptions["config"]): SASLOptions | undefined {

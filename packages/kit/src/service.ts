@@ -1,5 +1,6 @@
 import { allEvents } from "@crowdcrunch/events/catalogue";
 import { readFile } from "node:fs/promises";
+import { hostname } from "node:os";
 import { fastify } from "fastify";
 import type { FastifyInstance } from "fastify";
 import Type from "typebox";
@@ -146,7 +147,7 @@ export async function start<Variables extends TObject>(
     const databaseUrl = config.DATABASE_URL;
     const eventLog =
       options.eventLog?.({ db, log, service: name, databaseUrl }) ??
-      (await openEventLog({ config, service: name, log, pool: db.pool, databaseUrl }));
+      (await openEventLog({ config, service: name, log, pool: db.pool, databaseUrl, place: placeOf(config) }));
     onStop(() => eventLog.close());
     if (config.KAFKA_BROKERS !== undefined) {
       // Before anything is published there: what is left on the embedded log would never be handled.
@@ -204,6 +205,11 @@ export async function start<Variables extends TObject>(
     onStop(() => watchdog.stop());
     return { url: await listen(app) };
   }
+}
+
+/** The port of health is open by now, so nobody else has it on this host; undefined where the system chose it. */
+function placeOf({ METRICS_PORT: port }: { METRICS_PORT: number }): string | undefined {
+  return port === 0 ? undefined : `${hostname()}:${port}`;
 }
 
 function mergeResolvers(first: ResolverMap, second: ResolverMap): ResolverMap {

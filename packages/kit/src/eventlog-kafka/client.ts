@@ -23,6 +23,8 @@ export interface KafkaClient {
   topicOf(name: string): string;
   /** A client of its own for each use: those of one client share what they know of a group's offsets. */
   kafka(use: string): Kafka;
+  /** How the client of a use is named to Kafka. */
+  clientId(use: string): string;
 }
 
 // A request that is not answered in this time has met a dead connection. kafkajs does not close it, but tries again on it:
@@ -51,11 +53,13 @@ export function kafkaClient(connection: KafkaConnection, service: string, log: L
     ...(connection.sasl ? { sasl: connection.sasl } : {}),
     ...(connection.socketFactory ? { socketFactory: connection.socketFactory } : {}),
   };
+  const clientId = (use: string) => `crowdcrunch-${service}-${use}`;
   return {
     topicName: (topic) => `${prefix}${topic}`,
     groupName: (group) => `${prefix}${group}`,
     topicOf: (name) => name.slice(prefix.length),
-    kafka: (use) => new Kafka({ ...config, clientId: `crowdcrunch-${service}-${use}` }),
+    kafka: (use) => new Kafka({ ...config, clientId: clientId(use) }),
+    clientId,
   };
 }
 

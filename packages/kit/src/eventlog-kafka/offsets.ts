@@ -94,7 +94,7 @@ const coordinatorMoves = new Set([
 type Coordinator = Awaited<ReturnType<Cluster["findGroupCoordinator"]>>;
 
 /** Asks the group's coordinator, also while it starts or moves, which takes some seconds. */
-async function atCoordinator<T>(
+export async function atCoordinator<T>(
   cluster: Cluster,
   group: string,
   ask: (coordinator: Coordinator) => Promise<T>,
