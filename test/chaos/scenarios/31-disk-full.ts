@@ -13,11 +13,11 @@ export default scenario({
     "A full disk stops sales and loses none: what was acknowledged is there, and what was not can be asked again.",
   expectation: "writes refused; no acknowledged loss",
   needs: "cc",
-  async run({ shop, processes, points, inject, heal, fired, expect, lasts, until, request, load, say }) {
+  async run({ shop, processes, points, inject, heal, fired, expect, lasts, until, request, load, count }) {
     const disk = openFullDisk(shop.varDir);
-    const more = (what: string, count: number) => {
+    const more = (what: string, purchases: number) => {
       const acknowledged = load.acknowledged.length;
-      return until(what, () => load.acknowledged.length >= acknowledged + count, 60);
+      return until(what, () => load.acknowledged.length >= acknowledged + purchases, 60);
     };
     await inject("Postgres is started on a disk that can be filled", () => processes.restart("postgres", disk.env));
     await more("purchases on that disk", 10);
@@ -36,7 +36,6 @@ export default scenario({
       await more("purchases once there is room", 10);
 
       // Without room for its write-ahead log Postgres ends itself, and cannot start before there is some.
-      const pid = processes.pidOf("postgres");
       const crashes = points.logged("postgres", "PANIC");
       await inject("the disk is full, and the write-ahead log needs another file", async () => {
         disk.fill();
@@ -46,9 +45,8 @@ export default scenario({
       await lasts(10);
       await heal("there is room again", async () => {
         disk.free();
-        await processes.untilReady("postgres");
+        await until("Postgres", () => count("SELECT 1"));
       });
-      say(`Postgres is ${processes.pidOf("postgres") === pid ? "the same process" : "another process"}`);
       await more("purchases after crash recovery", 20);
     } finally {
       disk.free();
