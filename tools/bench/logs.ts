@@ -26,7 +26,9 @@ export async function chosenLogs(
   if (chosen === "embedded") return [embedded];
   const outside = chosenKafka(environment);
   const kafka: KafkaChoice =
-    typeof outside === "object" ? { ...outside, prefix: `${outside.prefix ?? "bench"}-${process.pid}` } : true;
+    typeof outside === "object"
+      ? { ...outside, prefix: `${outside.prefix ? `${outside.prefix}-` : ""}bench-${process.pid}` }
+      : true;
   try {
     if (kafka === true) await readyKafka(say);
   } catch (error) {
