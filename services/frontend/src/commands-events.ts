@@ -4,6 +4,7 @@ import type { availabilityChanged, productChanged } from "@crowdcrunch/events/in
 import type { orderCancelled, orderPlaced, orderRejected } from "@crowdcrunch/events/orders";
 import type { guestClaimed } from "@crowdcrunch/events/users";
 import type { Transaction } from "@crowdcrunch/kit/database";
+import { newestBy } from "@crowdcrunch/kit/newest";
 import { pairsOf } from "./basket.ts";
 import type { Cart } from "./cart.ts";
 import { mayClose, splitByOrder } from "./cart.ts";
@@ -152,16 +153,6 @@ export function createEventCommands({ newId }: { newId: () => string }) {
       await forgetPeople(tx, customerIds);
     },
   };
-}
-
-/** The item of the highest version for each key. */
-function newestBy<Item extends { version: number }>(items: Item[], keyOf: (item: Item) => string): Item[] {
-  const newest = new Map<string, Item>();
-  for (const item of items) {
-    const known = newest.get(keyOf(item));
-    if (!known || known.version < item.version) newest.set(keyOf(item), item);
-  }
-  return [...newest.values()];
 }
 
 export type EventCommands = ReturnType<typeof createEventCommands>;

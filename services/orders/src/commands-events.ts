@@ -6,6 +6,7 @@ import { orderReassigned } from "@crowdcrunch/events/orders";
 import type { guestClaimed } from "@crowdcrunch/events/users";
 import type { Waiting } from "@crowdcrunch/kit/consumer";
 import type { Transaction } from "@crowdcrunch/kit/database";
+import { newestBy } from "@crowdcrunch/kit/newest";
 import type { ReplacementCommands } from "./commands-replacement.ts";
 import type { Order, Outcome } from "./order.ts";
 import { noEffects, note, onOrderKey } from "./order.ts";
@@ -58,10 +59,13 @@ export function createEventCommands(context: { newId: () => string; replacements
       return { wait };
     },
 
-    /** Takes over products; of several changes of one product in a batch the last counts. */
+    /** Takes over products; of several changes of one product in a batch the newest counts. */
     async takeProducts(tx: Transaction, events: EventOf<typeof productChanged>[]): Promise<void> {
-      const latest = new Map(events.map((event) => [event.data.productId, event.data]));
-      const products = [...latest.values()].map((product) => ({
+      const newest = newestBy(
+        events.map(({ data }) => data),
+        ({ productId }) => productId,
+      );
+      const products = newest.map((product) => ({
         id: product.productId,
         version: product.version,
         skus: product.skus.map((sku) => ({

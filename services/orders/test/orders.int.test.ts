@@ -426,6 +426,14 @@ describe("what is refused, with nothing half done", () => {
     await expect(place(service, ada, line(3))).rejects.toThrow(/CATALOGUE_BEHIND/);
   });
 
+  test("a price that is older than one that came before it", async () => {
+    const lamp = { skuId: newId(), productId: newId(), minor: 4000 };
+    const changes = [3, 1, 2].map((version) => product({ ...lamp, minor: 4000 + version }, "Lamp", version, false));
+    await service.deliver(...changes);
+    const lines = [{ skuId: lamp.skuId, quantity: 1, priceVersion: 2 }];
+    expect(await place(service, ada, { lines })).toMatchObject({ quote: { lines: [{ priceVersion: 3 }] } });
+  });
+
   test("agreed prices from a shopper", async () => {
     expect(await place(service, ada, { lines: [{ skuId: mug.skuId, quantity: 1, agreedUnitMinor: 1 }] })).toMatchObject(
       { __typename: "Forbidden" },
