@@ -156,13 +156,15 @@ const steps: Record<string, Step> = {
     end(model);
   },
   stop(model, real, { fate: how, pick }) {
-    const cancellation = real.state.cancellations.find(({ status }) => status === "REQUESTED");
-    const { line, quantity, lines } = quantityOf(model, real, pick, unsent);
+    const { cancellations } = real.state;
+    const cancellation = cancellations.find(({ status }) => status === "REQUESTED" || isOver(model));
+    const { line, quantity, lines } = quantityOf(model, real, pick, isOver(model) ? ({ ordered }) => ordered : unsent);
     if (!cancellation || quantity === 0) return;
     const about = { cancellationId: cancellation.id, lines, reason: "TOO_LATE" };
     const type = pick % 5 === 0 ? "cancellation-refused" : "shipment-cancelled";
-    tell(real, how, `fulfillment.${type}.v1`, about);
-    if (type === "cancellation-refused") return;
+    const done = tell(real, how, `fulfillment.${type}.v1`, about);
+    expectSame(done, type === "cancellation-refused" || !isOver(model));
+    if (!done || type === "cancellation-refused") return;
     line.cancelled += quantity;
     const { whole, capturableMinor } = real.state.told.findLast(({ name }) => name === "order-cancelled")!;
     expectSame(
@@ -171,6 +173,13 @@ const steps: Record<string, Step> = {
     );
     model.ceiling = asked(model) + capturableMinor;
     if (whole) end(model);
+  },
+  ended(model, real, { fate: how, pick }) {
+    const [about, isVoid] = [{ paymentId: other, amountMinor: 0, lines: [], cancellationId: other }, pick % 2 === 0];
+    const done = tell(real, how, isVoid ? "payments.payment-voided.v1" : "inventory.stock-released.v1", about, again);
+    const isCancelled = model.phase === "cancelled";
+    expectSame(done, isCancelled || !isVoid);
+    if (isCancelled) Object.assign(model, isVoid ? { awaitsVoid: false } : { awaitsStock: false });
   },
   captured(model, real, { fate: how }) {
     const amountMinor = asked(model) - model.captured;
@@ -211,13 +220,13 @@ const steps: Record<string, Step> = {
   },
 };
 
-type Ordered = { quantity: number; minor: number; digital: boolean }[];
+type Ordered = { quantity: number; minor: number; discount: number; digital: boolean }[];
 
 function open(ordered: Ordered, kind: Order["kind"]): { model: Model; real: Real } {
   const shipping = ordered.some(({ digital }) => !digital) ? 395 : 0;
-  const lines = ordered.map(({ quantity, minor, digital }) => ({
+  const lines = ordered.map(({ quantity, minor, discount, digital }) => ({
     ...{ skuId: other, productId: other, name: "item", digital, priceVersion: 1, agreed: false, quantity },
-    ...{ unitMinor: minor, taxMinor: 0, discountMinor: 0, paidMinor: minor * quantity },
+    ...{ unitMinor: minor, taxMinor: 0, discountMinor: 0, paidMinor: Math.max(0, minor * quantity - discount) },
   }));
   const itemsMinor = sum(lines.map(({ paidMinor }) => paidMinor));
   const due = itemsMinor + shipping;
@@ -244,7 +253,7 @@ function open(ordered: Ordered, kind: Order["kind"]): { model: Model; real: Real
       attempt: 0,
       isDeclined: false,
     },
-    ceiling: due,
+    ...{ ceiling: due, awaitsVoid: false, awaitsStock: false },
     lines: lines.map(({ quantity, paidMinor, digital }) => ({
       ordered: quantity,
       paid: paidMinor,
@@ -263,6 +272,7 @@ test("whatever is told, done, repeated and lost: an order's units and money are 
     fc.record({
       quantity: fc.integer({ min: 1, max: 7 }),
       minor: fc.nat(99_999),
+      discount: fc.nat(50),
       digital: fc.constantFrom(false, false, true),
     }),
     { minLength: 1, maxLength: 4 },

@@ -58,6 +58,9 @@ export interface Model {
   isDeclined: boolean;
   /** The most that may ever be captured, as payments was told. */
   ceiling: number;
+  /** Of a cancelled order: payments and inventory have not answered yet. */
+  awaitsVoid: boolean;
+  awaitsStock: boolean;
 }
 
 export const sum = (numbers: number[]) => numbers.reduce((total, each) => total + each, 0);
@@ -96,7 +99,10 @@ export function compare(model: Model, { state: { order, refunds, told } }: Real)
     units,
     model.lines.map((line) => [line.shipped, line.arrived, line.cancelled, line.returned]),
   );
-  expectSame(order.status, statusOf(model, order));
+  expectSame(
+    [order.status, order.awaitsVoid, order.awaitsStock],
+    [statusOf(model, order), model.awaitsVoid, model.awaitsStock],
+  );
   expectSame(
     [order.dueMinor, order.captureAskedMinor, order.capturedMinor, order.refundedMinor, refundableMinor(order)],
     [model.due, due, model.captured, model.refunded, model.phase === "paying" ? model.credit : refundable(model)],
@@ -129,7 +135,7 @@ export function pay(model: Model): void {
 }
 
 export function end(model: Model): void {
-  model.phase = "cancelled";
+  Object.assign(model, { phase: "cancelled", awaitsStock: true, awaitsVoid: model.attempt > 0 });
   for (const line of model.lines) line.cancelled = line.ordered;
   // What a replacement had from a former payment goes back at once.
   model.credit = 0;

@@ -175,7 +175,8 @@ function settle(model: Model, name: string, { kind, amount }: { kind: string; am
   const [what] = name.split("/");
   if (kind === "unknown") return true;
   if (kind === "action-required") {
-    if (what !== "AUTHORIZE" || amount !== operation.amount || operation.state === "action") return false;
+    if (what !== "AUTHORIZE" || amount !== operation.amount || operation.state === "action" || model.authorized > 0)
+      return false;
     operation.state = "action";
     return true;
   }
@@ -225,8 +226,8 @@ function report(model: Model, real: Real, given: Report): void {
   const { kind, off, at } = given.outcome;
   const whole = operation.kind === "VOID" ? Math.max(held(model), given.pick % 2 ? asked : 0) : operation.amountMinor;
   const amount = whole + off;
-  // What is certain without the provider is never asked of it.
-  const foregone = isSettled(operation) ? undefined : foregoneOutcome(due(real.state, operation));
+  // What is certain without the provider the worker never asks of it.
+  const foregone = oldest && foregoneOutcome(due(real.state, oldest));
   const known = deepFreeze<Outcome>(
     foregone ??
       ({

@@ -96,6 +96,8 @@ function actionRequired(
   if (outcome.amountMinor !== operation.amountMinor)
     return { kind: "rejected", why: otherAmount(operation, outcome.amountMinor) };
   if (operation.status === "ACTION_REQUIRED") return { kind: "ignored" };
+  // Else what is held would look as if it were not.
+  if (payment.authorizedMinor > 0) return { kind: "rejected", why: "another card was authorized before" };
   return {
     kind: "applied",
     payment: { ...payment, status: "ACTION_REQUIRED", providerId: outcome.providerId, actionUrl: outcome.url },

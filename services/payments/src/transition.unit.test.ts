@@ -86,6 +86,11 @@ describe("an outcome", () => {
     expect(applied(decide(newPayment(), later.operations[0]!, [], outcome, at(30))).announcement).toBeUndefined();
   });
 
+  test("that wants the shopper for another card does not hide what is held", () => {
+    const outcome: Outcome = { kind: "action-required", amountMinor: 1_000, providerId: "a", url: "http://bank" };
+    expect(decide(held, newOperation("AUTHORIZE", { sequence: 2 }), [], outcome, now).kind).toBe("rejected");
+  });
+
   test("unknown does not undo what waits for the shopper", () => {
     const waiting = newOperation("AUTHORIZE", { status: "ACTION_REQUIRED" });
     expect(decide(newPayment(), waiting, [], { kind: "unknown", reason: "time-out" }, now).kind).toBe("ignored");
