@@ -45,14 +45,14 @@ await main(async () => {
   if (orders && minutes) throw new Problem("GROWTH and SOAK are measured one at a time.");
   const seconds = numberOf("BENCH_SECONDS", 15);
   const repeats = numberOf("BENCH_REPEATS", 3);
-  const logs = await chosenLogs(env);
+  const isOnOne = orders !== undefined || minutes !== undefined;
+  const logs = await chosenLogs(env, isOnOne ? "embedded" : "both");
   rmSync(place.varDir, { recursive: true, force: true });
   mkdirSync(place.varDir, { recursive: true });
 
   console.log(
     `${cpus().length} × ${cpus()[0]?.model}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}; driver and Postgres on the same cores, fsync on`,
   );
-  // Both logs where nothing was chosen; the first is the embedded one.
   const [log] = logs as [(typeof logs)[number]];
   const result = orders
     ? await measureGrowth(orders, { place, log, seconds, repeats, shopperCounts: shopperCounts("8,32") })

@@ -10,9 +10,10 @@ test("both logs are measured unless one is chosen; a Kafka outside under a prefi
     name: "Kafka",
     kafka: { brokers: ["kafka-0:9092"], prefix: expect.stringMatching(/^shop-bench-\d+$/) },
   };
-  expect(await chosenLogs({ LOGS: "embedded", KAFKA: "1" }, silent)).toEqual([embedded]);
-  expect(await chosenLogs(outside, silent)).toEqual([embedded, onOutside]);
-  expect(await chosenLogs({ ...outside, LOGS: "kafka" }, silent)).toEqual([onOutside]);
-  expect(await chosenLogs({ ...outside, KAFKA: "1" }, silent)).toEqual([onOutside]);
-  await expect(chosenLogs({ LOGS: "other" }, silent)).rejects.toThrow('LOGS is "other"');
+  expect(await chosenLogs({ LOGS: "embedded", KAFKA: "1" }, "both", silent)).toEqual([embedded]);
+  expect(await chosenLogs(outside, "both", silent)).toEqual([embedded, onOutside]);
+  expect(await chosenLogs({ ...outside, LOGS: "kafka" }, "both", silent)).toEqual([onOutside]);
+  expect(await chosenLogs({ ...outside, KAFKA: "1" }, "both", silent)).toEqual([onOutside]);
+  expect(await chosenLogs(outside, "embedded", silent)).toEqual([embedded]);
+  await expect(chosenLogs({ LOGS: "other" }, "both", silent)).rejects.toThrow('LOGS is "other"');
 });

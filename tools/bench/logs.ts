@@ -12,15 +12,16 @@ export interface MeasuredLog {
 const embedded: MeasuredLog = { name: "embedded", kafka: false };
 
 /**
- * LOGS=embedded, kafka or both; where it is not given, Kafka alone with KAFKA=1, else both. A Kafka outside is that of
+ * LOGS=embedded, kafka or both; where it is not given, Kafka alone with KAFKA=1, else as `byDefault` says. A Kafka outside is that of
  * KAFKA_BROKERS, under a prefix of this run's own. Where both are wanted and Kafka cannot be had, it says so and leaves
  * the embedded log; Kafka alone is then a Problem.
  */
 export async function chosenLogs(
   environment: NodeJS.ProcessEnv = process.env,
+  byDefault: "embedded" | "both" = "both",
   say: (sentence: string) => void = console.log,
 ): Promise<MeasuredLog[]> {
-  const chosen = environment.LOGS || (environment.KAFKA && environment.KAFKA !== "0" ? "kafka" : "both");
+  const chosen = environment.LOGS || (environment.KAFKA && environment.KAFKA !== "0" ? "kafka" : byDefault);
   if (!["embedded", "kafka", "both"].includes(chosen))
     throw new Problem(`LOGS is "${chosen}"; it must be embedded, kafka or both.`);
   if (chosen === "embedded") return [embedded];
