@@ -16,10 +16,12 @@ export function keepAsking(pauseMs: number, ways: readonly (() => Promise<unknow
   let [answered, ending] = [0, false];
   const all = ways.map(async (ask) => {
     while (!ending) {
-      await ask().then(
-        () => void (answered += 1),
-        (error: Error) => void failed.push(error.message),
-      );
+      try {
+        await ask();
+        answered += 1;
+      } catch (error) {
+        failed.push((error as Error).message);
+      }
       await sleep(pauseMs);
     }
   });
