@@ -23,6 +23,8 @@ const outboxBytesAtMost = 10e6;
 const deadShareBelow = 0.2;
 /** Smaller tables are read and tidied in no time. */
 const tableBytesAtLeast = 1e6;
+/** Idle connections tell what they did within ten seconds. */
+const settleMs = 15_000;
 /** Autovacuum looks once a minute. */
 const tidyPatienceMs = 240_000;
 
@@ -57,6 +59,7 @@ export async function measureSoak(
     const restarts = bench.processNames.filter((name) => bench.shop.restartsOf(name) > 0);
     await bench.untilQuiet();
     const quietMs = performance.now();
+    await sleep(settleMs);
     let tidy = await tidiness(bench.database);
     while (untidy(tidy).length > 0 && performance.now() < quietMs + tidyPatienceMs) {
       await sleep(5_000);
