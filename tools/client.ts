@@ -40,6 +40,10 @@ export function openGraph(graphUrl: string, options: { connections?: number; tim
   const pool = new Pool(origin, {
     connections,
     pipelining: 1,
+    // It is this side that closes an idle connection, also to a gateway that stops: a request is never on its way to one
+    // that is being closed.
+    keepAliveTimeout: 1_000,
+    keepAliveMaxTimeout: 1_000,
     ...(timeoutMs ? { headersTimeout: timeoutMs, bodyTimeout: timeoutMs } : {}),
   });
   return {

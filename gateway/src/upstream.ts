@@ -38,9 +38,10 @@ const refusals = new Set([
 export function openUpstream(origin: string): Upstream {
   const pool = new Pool(origin, {
     connections: 128,
-    // So short that it is this side that closes an idle connection, also of a service that stops and waits for that.
-    keepAliveTimeout: 4_000,
-    keepAliveMaxTimeout: 4_000,
+    // So short that it is this side that closes an idle connection, also of a service that stops: its SHUTDOWN_WAIT_MS
+    // is longer.
+    keepAliveTimeout: 1_000,
+    keepAliveMaxTimeout: 1_000,
     connect: { timeout: 2_000 },
     // Each request has a timer of its own.
     headersTimeout: 0,

@@ -123,7 +123,7 @@ function variables(addresses: ShopAddresses, links: Links): Variables {
       DATABASE_URL: database(name),
       ...(name === "gateway" ? {} : { OWNER_DATABASE_URL: database(`${name}_owner`) }),
       FAULT_INJECTION: "true",
-      SHUTDOWN_WAIT_MS: "1500",
+      SHUTDOWN_WAIT_MS: "2000",
     };
   }
   for (const service of services) {

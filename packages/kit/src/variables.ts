@@ -20,7 +20,7 @@ export const processVariables = {
     maximum: 60_000,
     description:
       "how long a process that stops is not ready and yet takes requests, in ms: until those who distribute requests " +
-      "send it no more; 0 where nobody does",
+      "send it no more and callers have closed their idle connections, the gateway after 1 s; 0 where nobody does",
   }),
   SHUTDOWN_GRACE_MS: Type.Integer({
     default: 30_000,

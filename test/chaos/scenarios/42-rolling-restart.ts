@@ -21,6 +21,8 @@ export default scenario({
   fault: "rolling restart under load",
   hypothesis: "Where a second process takes over before the first one leaves, no shopper notices a restart.",
   expectation: "no failed request",
+  // The restarts are load enough.
+  perSecond: 6,
   async run({ processes, points, graph, tell, load, articles, inject, heal, fired, expect, staff, shopper, random }) {
     const [article, person, buyer] = [articles[0]!, await staff(), await shopper()];
     const known = { id: article.productId, number: load.acknowledged[0]!.number };
