@@ -19,8 +19,8 @@ export interface Broker {
   thaw(): void;
   /** How often a group has shared its partitions anew, by the broker's log. */
   rebalances(): number;
-  /** Removes the events of a partition below an offset, as retention does. */
-  trim(topic: string, partition: number, below: number): Promise<void>;
+  /** Removes what a topic's partitions hold below these offsets, as retention does; resolves to how many events that is. */
+  trim(topic: string, below: ReadonlyMap<number, number>): Promise<number>;
   /** Undoes what a scenario left: it runs and serves. */
   restore(): Promise<void>;
   /** Ends it for good. */
@@ -59,12 +59,19 @@ export async function openBroker(links: Links, say: (sentence: string) => void):
       broker.thaw();
     },
     rebalances: () => broker.log().split("Preparing to rebalance group").length - 1,
-    async trim(topic, partition, below) {
+    async trim(topic, below) {
+      const name = `${opened.choice.prefix}.${topic}`;
       const admin = new Kafka({ brokers: broker.brokers, clientId: "chaos", logLevel: logLevel.NOTHING }).admin();
       await admin.connect();
       try {
-        const partitions = [{ partition, offset: String(below) }];
-        await admin.deleteTopicRecords({ topic: `${opened.choice.prefix}.${topic}`, partitions });
+        // What it deletes it must have asked about.
+        const lows = await admin.fetchTopicOffsets(name);
+        const cuts = lows
+          .map(({ partition, low }) => ({ partition, low: Number(low), offset: below.get(partition) ?? 0 }))
+          .filter(({ low, offset }) => offset > low);
+        const partitions = cuts.map(({ partition, offset }) => ({ partition, offset: String(offset) }));
+        if (partitions.length > 0) await admin.deleteTopicRecords({ topic: name, partitions });
+        return cuts.reduce((sum, { low, offset }) => sum + offset - low, 0);
       } finally {
         await admin.disconnect();
       }
