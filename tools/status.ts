@@ -4,7 +4,7 @@ import { readinessOf } from "./control.ts";
 import { main, shopPlace } from "./environment.ts";
 import { kafka as kafkaBroker } from "./kafka/shop-kafka.ts";
 import { openShopLog } from "./event-log.ts";
-import type { GroupLag } from "./event-log.ts";
+import type { GroupLag } from "@crowdcrunch/auditor/group-lags";
 import { memoryOf } from "./memory.ts";
 import { shopAddresses } from "./processes.ts";
 import type { ShopAddresses } from "./processes.ts";

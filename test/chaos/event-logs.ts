@@ -1,4 +1,4 @@
-import { handledTypes } from "@crowdcrunch/auditor/handled";
+import { groupLags } from "@crowdcrunch/auditor/group-lags";
 import type { EventLog } from "@crowdcrunch/kit/eventlog";
 import { openEventLog } from "@crowdcrunch/kit/eventlogs";
 import { createLogger } from "@crowdcrunch/kit/logger";
@@ -54,13 +54,7 @@ export function openLogs(shop: RunningShop, kafka: KafkaChoice): EventLogs {
     as,
     env,
     async lag() {
-      let total = 0;
-      for (const [service, types] of Object.entries(handledTypes)) {
-        const topics = [...new Set(types.map((type) => type.split(".")[0]!))];
-        const lags = await (await as(service)).lag(service, topics);
-        total += lags.reduce((sum, { committed, end }) => sum + Math.max(0, end - committed), 0);
-      }
-      return total;
+      return (await groupLags(await as("auditor"))).reduce((total, { events }) => total + events, 0);
     },
     async close() {
       for (const end of ends) await end().catch(() => {});

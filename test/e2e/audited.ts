@@ -1,5 +1,5 @@
 import { auditShop } from "@crowdcrunch/auditor/audit";
-import { handledTypes } from "@crowdcrunch/auditor/handled";
+import { groupLags } from "@crowdcrunch/auditor/group-lags";
 import { services } from "@crowdcrunch/auditor/invariant";
 import { openLog } from "@crowdcrunch/auditor/log";
 import { createLogger } from "@crowdcrunch/kit/logger";
@@ -33,10 +33,7 @@ async function untilQuiet({ shop, books }: WholeShop): Promise<void> {
     await until("quiet", async () => {
       const { rows } = await books.query<{ under_way: number }>(underWay);
       if (rows[0]!.under_way > 0) return false;
-      for (const [group, types] of Object.entries(handledTypes)) {
-        const lag = await eventLog.lag(group, [...new Set(types.map((type) => type.split(".")[0]!))]);
-        if (lag.some(({ committed, end }) => committed < end)) return false;
-      }
+      if ((await groupLags(eventLog)).some(({ events }) => events > 0)) return false;
       return (await books.query<{ under_way: number }>(underWay)).rows[0]!.under_way === 0;
     });
   } finally {
