@@ -56,8 +56,8 @@ export default defineConfig({
           include: onKafka,
           exclude: [...exclude, unitTests],
           globalSetup: ["test/global-setup.ts", "test/kafka/global-setup.ts"],
-          // Brokers are killed and frozen, and time-outs are looked at: not beside each other.
-          fileParallelism: false,
+          // They mostly wait: for brokers that are killed and frozen, and for time-outs.
+          maxWorkers: 3,
           testTimeout: 60_000,
           hookTimeout: 120_000,
           sequence: { groupOrder: 3 },
