@@ -221,12 +221,14 @@ describe.each(roles)("%s", (role) => {
         `SELECT eventlog.create_topic('${victim}', 1)`,
         `SELECT eventlog.create_topic('planted', 1)`,
         `SELECT eventlog.balance('${victim}', ${id}, ARRAY['${victim}'], '1 second')`,
-        `SELECT eventlog.poll('${victim}', ${id}, ARRAY['${victim}'], 1, '1 second', false)`,
+        `SELECT eventlog.poll('${victim}', ${id}, ARRAY['${victim}'], 1, 1, '1 second', false)`,
+        `SELECT eventlog.start_at('${victim}', ${id}, ARRAY['${victim}'], ARRAY[0], ARRAY[0], ARRAY[9])`,
         `SELECT eventlog.heartbeat('${victim}', ${id}, '1 second')`,
         `SELECT eventlog.commit('${victim}', ${id}, ARRAY['${victim}'], ARRAY[0], ARRAY[0], ARRAY[9])`,
         `SELECT eventlog.leave('${victim}', ${id})`,
         `SELECT eventlog.rewind('${victim}', ARRAY['${victim}'])`,
         `SELECT eventlog.rewind('${victim}.replica', ARRAY['${victim}'])`,
+        `SELECT eventlog.trim('${victim}', '1 second', 1)`,
       ]),
     ).toEqual([]);
   });
