@@ -65,6 +65,8 @@ class TooEarly extends Error {}
 
 const firstLookMs = 150;
 const longestLookMs = 15_000;
+/** When to look again, after a look that told nothing new. */
+const later = (lookMs: number): number => Math.min(lookMs * 1.5, longestLookMs);
 
 /** How long a good client waits before it asks again, in ms: as long as it was told, else a little. */
 function waitMs(error: unknown): number {
@@ -103,7 +105,7 @@ export function orderInput(shopper: Shopper, articles: Article[], token = "tok_o
 }
 
 /**
- * Keeps shoppers buying: each orders, every fourth thinks better of it at once, and looks, less and less often, until the
+ * Keeps shoppers buying: each orders, every fourth thinks better of it, and looks, less and less often, until the
  * order has ended. Whoever gets no answer asks again, with the same key.
  */
 export function startLoad(options: LoadOptions): Load {
@@ -157,7 +159,13 @@ export function startLoad(options: LoadOptions): Load {
     const order: Acknowledged = { number, id, key: input.idempotencyKey, wasCancelled: false };
     acknowledged.push(order);
     options.onTold?.(order);
+    const look = `query Look($number: String!) { order(number: $number) { status } }`;
+    const statusNow = async () =>
+      (await asking(() => graph.ask<{ order: { status: string } }>(look, { number }, shopper.token))).order.status;
     if (count % 4 === 3) {
+      // Every other one when money may be held already, which must then be given up.
+      for (let lookMs = firstLookMs / 5; count % 8 === 7 && (await statusNow()) === "PENDING"; lookMs = later(lookMs))
+        await sleep(lookMs);
       const cancellation = { number, idempotencyKey: randomUUID() };
       const answer = await asking<Answer>(() =>
         tell(graph, "cancelOrder", shopper.token, cancellation, "... on CancellationAccepted { done }"),
@@ -165,17 +173,14 @@ export function startLoad(options: LoadOptions): Load {
       order.wasCancelled = answer["done"] === true;
       options.onTold?.(order);
     }
-    const look = `query Look($number: String!) { order(number: $number) { status } }`;
-    for (let lookMs = firstLookMs; ; lookMs = Math.min(lookMs * 1.5, longestLookMs)) {
-      const { order: seen } = await asking(() =>
-        graph.ask<{ order: { status: string } }>(look, { number }, shopper.token),
-      );
-      if (endStates.includes(seen.status)) {
-        order.sawEnd = seen.status;
+    for (let lookMs = firstLookMs; ; lookMs = later(lookMs)) {
+      const status = await statusNow();
+      if (endStates.includes(status)) {
+        order.sawEnd = status;
         options.onTold?.(order);
         break;
       }
-      if (performance.now() > giveUpAtMs) throw new Error(`${number} is ${seen.status} after ${patienceMs / 1_000} s`);
+      if (performance.now() > giveUpAtMs) throw new Error(`${number} is ${status} after ${patienceMs / 1_000} s`);
       await sleep(lookMs);
     }
     const { returnEvery } = options;
