@@ -64,14 +64,14 @@ export default defineConfig({
         },
       },
       {
-        // The whole shop as separate processes, each file's on ports of its own; after all others.
+        // The whole shop as separate processes, which keep both cores busy: one file at a time, after all others.
         test: {
           name: "whole",
           experimental,
           include: ["test/**/*.test.ts"],
           exclude: [...exclude, unitTests, ...onKafka],
           globalSetup: "test/global-setup.ts",
-          maxWorkers: 2,
+          fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 180_000,
           sequence: { groupOrder: 4 },

@@ -1,17 +1,29 @@
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 
-/** So many different ports of the loopback that are free now. */
+/** Below those that the kernel gives to outgoing connections, which may take one at any moment. */
+const [lowest, highest] = [10_000, 20_000];
+const attempts = 100;
+
+/** So many different ports of the loopback that are free now, and stay so unless somebody asks for the very same. */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await once(server.listen(0, "127.0.0.1"), "listening");
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => once(server.close(), "close")));
-  return ports;
+  const free = new Set<number>();
+  for (let attempt = 0; free.size < count && attempt < attempts * count; attempt++) {
+    const port = randomInt(lowest, highest);
+    if (!free.has(port) && (await isFree(port))) free.add(port);
+  }
+  if (free.size < count) throw new Error(`no ${count} ports between ${lowest} and ${highest} are free`);
+  return [...free];
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  try {
+    await once(server.listen(port, "127.0.0.1"), "listening");
+  } catch {
+    return false;
+  }
+  await once(server.close(), "close");
+  return true;
 }
