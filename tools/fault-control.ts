@@ -20,7 +20,8 @@ const fields = "point action match rate times afterPasses delayMs seed passes fi
 /** Speaks to each process itself, so that a faulty gateway stands in nobody's way. */
 export function faultControl(shop: ShopAddresses): FaultControl {
   async function request(name: string, url: string, options: RequestInit): Promise<Record<string, any>> {
-    const response = await fetch(url, options).catch((error: Error) => {
+    const signal = AbortSignal.timeout(10_000);
+    const response = await fetch(url, { ...options, signal }).catch((error: Error) => {
       const cause = (error.cause as Error | undefined)?.message ?? error.message;
       throw new Problem(
         `${name} does not answer (${cause}): see make status, or start the shop with make up FAULTS=1.`,

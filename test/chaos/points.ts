@@ -1,8 +1,7 @@
 import { existsSync, openSync, readSync, closeSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { FaultInput, FaultPoint } from "@crowdcrunch/kit/faults";
-import { operatorToken } from "@crowdcrunch/tools/client";
-import { gateway, provider, services } from "@crowdcrunch/tools/processes";
+import { faultControl } from "@crowdcrunch/tools/fault-control";
 import type { RunningShop } from "@crowdcrunch/tools/shop";
 
 /** The named points at which processes of the shop fail on purpose; see the kit's fault-points.ts. */
@@ -22,6 +21,7 @@ export interface Points {
 }
 
 export function openPoints(shop: RunningShop, seed: number): Points {
+  const control = faultControl(shop);
   const touched = new Set<string>();
   let marks = new Map<string, number>();
   const folder = join(shop.varDir, "log");
@@ -41,30 +41,10 @@ export function openPoints(shop: RunningShop, seed: number): Points {
   }
   const names = () => readdirSync(folder).flatMap((file) => (file.endsWith(".log") ? [file.slice(0, -4)] : []));
 
-  async function tell(name: string, faults: FaultInput[]): Promise<void> {
-    const admin = await operatorToken(shop.varDir, { roles: ["ADMIN"] });
-    const service = services.find((one) => one.name === name);
-    const query = `mutation Set($faults: [FaultInput!]!) { ${name}SetFaults(faults: $faults) { point } }`;
-    const request = service
-      ? { url: `${shop.url(service)}/graphql`, method: "POST", key: admin, body: { query, variables: { faults } } }
-      : name === "gateway"
-        ? { url: `${shop.url(gateway)}/faults`, method: "PUT", key: admin, body: { faults } }
-        : { url: `${shop.url(provider)}/faults`, method: "PUT", key: shop.secrets.providerApiKey, body: { faults } };
-    const response = await fetch(request.url, {
-      method: request.method,
-      headers: { "content-type": "application/json", authorization: `Bearer ${request.key}` },
-      body: JSON.stringify(request.body),
-      signal: AbortSignal.timeout(10_000),
-    });
-    const answer = (await response.json()) as { errors?: { message: string }[]; error?: { message: string } };
-    const error = answer.errors?.[0] ?? answer.error;
-    if (error) throw new Error(`${name} does not take these faults: ${error.message}`);
-  }
-
   return {
     async set(name, faults) {
       touched.add(name);
-      await tell(
+      await control.set(
         name,
         faults.map((fault) => ({ seed, ...fault })),
       );
@@ -89,7 +69,7 @@ export function openPoints(shop: RunningShop, seed: number): Points {
       );
     },
     async clear() {
-      for (const name of touched) await tell(name, []);
+      for (const name of touched) await control.set(name, []);
       touched.clear();
     },
   };
