@@ -11,8 +11,8 @@ import type { Broker } from "./kafka.ts";
 
 // A connection whose other end is gone without a farewell. kafkajs tries again on it, for ever.
 
-/** Half a minute, and some more for a busy machine; without a limit of their own it is the watchdog's 70 s. */
-const noticedWithinMs = 40_000;
+/** A request waits 8 s, and a busy machine some more; going on with the same connection takes 25 s and more. */
+const noticedWithinMs = 20_000;
 
 describe.skipIf(kafkaProgramMissing() !== undefined)("half-open connections to Kafka", () => {
   let broker: Broker;

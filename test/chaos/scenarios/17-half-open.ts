@@ -9,7 +9,7 @@ export default scenario({
   name: "half-open",
   fault: "half-open TCP to broker or database",
   hypothesis:
-    "A connection on which nothing comes any more is given up for a new one, in 8 to 25 s with Kafka and 20 s with Postgres.",
+    "A connection on which nothing comes any more is given up for a new one, in 8 s with Kafka and 20 s with Postgres.",
   expectation: "noticed within 30 s; reconnects",
   needs: "kafka",
   async run({ link, inject, heal, fired, expect, count, until, place, persist, shopper, articles }) {

@@ -28,8 +28,7 @@ export interface KafkaClient {
 }
 
 // A request that is not answered in this time has met a dead connection. kafkajs does not close it, but tries again on it:
-// so the producer, the members of groups and the tails have limits of their own, after which they start on new
-// connections, all below half a minute.
+// so the producer, the members of groups and the tails begin on new connections as soon as it happens.
 const requestTimeoutMs = 8_000;
 
 /** Short, because each part of the log has its own way to begin again. Complete, because kafkajs has other defaults where NODE_ENV is "test". */

@@ -141,6 +141,11 @@ export function joinGroup(
       },
     });
     consumer.on("consumer.crash", ({ payload }) => over.reject(unavailable(payload.error)));
+    // kafkajs goes on with a connection on which nothing comes any more. The inspector may have met the same one.
+    consumer.on("consumer.network.request_timeout", ({ payload: { apiName } }) => {
+      over.reject(new EventLogUnavailable(`Kafka did not answer in time (${apiName})`));
+      inspector.forget();
+    });
     consumer.on("consumer.rebalancing", () => void (joining = true));
     consumer.on("consumer.group_join", ({ payload }) => {
       joining = false;

@@ -10,7 +10,7 @@ export const maxRequestBytes = 640 * 1024;
 /** What topics must accept at once, in bytes; Kafka's own default for `max.message.bytes`. */
 export const maxBatchBytes = 1_048_588;
 
-/** How long a request and its repetitions may take. kafkajs has ways to never settle. */
+/** How long a send and its repetitions may take. kafkajs has ways to never settle. */
 const settledWithinMs = 25_000;
 
 export interface EventProducer {
@@ -23,6 +23,8 @@ interface Connected {
   producer: Producer;
   /** Of the running send. */
   trace: SendTrace;
+  /** Rejects when a request was not answered: kafkajs would try again on the connection on which nothing comes any more. */
+  unanswered: Promise<never>;
 }
 
 /**
@@ -56,21 +58,23 @@ export function openProducer(client: KafkaClient): EventProducer {
       createPartitioner,
       retry,
     });
+    const { promise: unanswered, reject } = Promise.withResolvers<never>();
+    unanswered.catch(() => {});
+    producer.on("producer.network.request_timeout", ({ payload: { apiName } }) =>
+      reject(new EventLogUnavailable(`Kafka did not answer in time (${apiName})`)),
+    );
     await producer.connect();
-    return { producer, trace };
+    return { producer, trace, unanswered };
   }
 
   async function sendAtOnce(name: string, messages: OutgoingMessage[]): Promise<void> {
     if (closed) throw new Error("the event log is closed");
     const attempt = (current ??= connect());
     try {
-      const { producer, trace } = await inTime(attempt);
+      const { producer, trace, unanswered } = await inTime(attempt);
       Object.assign(trace, newTrace());
-      const doubt = doubtAbout(
-        trace,
-        messages.length,
-        await inTime(producer.send({ topic: name, acks: -1, messages })),
-      );
+      const sent = producer.send({ topic: name, acks: -1, messages });
+      const doubt = doubtAbout(trace, messages.length, await inTime(Promise.race([sent, unanswered])));
       if (doubt !== undefined) throw new EventLogUnavailable(`${name}: ${doubt}`);
     } catch (error) {
       if (current === attempt) current = undefined;
