@@ -81,6 +81,29 @@ export async function openShop(options: {
   books.on("error", () => {});
   const staff = await operatorToken(varDir);
 
+  return {
+    shop,
+    graph,
+    books,
+    staff,
+    ...openShelves(graph, books, () => operatorToken(varDir)),
+    async shopper() {
+      const id = randomUUID();
+      return { id, token: await operatorToken(varDir, { sub: id, roles: ["SHOPPER"] }), email: `${id}@example.com` };
+    },
+    async stop() {
+      await Promise.all([graph.close(), books.end()]);
+      await removeAll();
+    },
+  };
+}
+
+/** What puts new goods on the shelves, as staff; the database says when orders knows their price. */
+export function openShelves(
+  graph: GraphClient,
+  books: Pool,
+  staffToken: () => Promise<string>,
+): Pick<WholeShop, "article" | "download"> {
   async function sell(skuId: string, productId: string, amountMinor: number): Promise<Article> {
     const known = `SELECT price_version FROM orders.catalogue_skus WHERE sku_id = $1`;
     const row = await until("the price in orders", async () => (await books.query(known, [skuId])).rows[0]);
@@ -88,20 +111,11 @@ export async function openShop(options: {
   }
 
   return {
-    shop,
-    graph,
-    books,
-    staff,
     async article(units, amountMinor = 1_250) {
       const code = randomUUID();
       const product = { code, name: `Mug ${code}`, prices: [{ currency: "GBP", amountMinor }], stock: units };
-      const answer = await act(
-        graph,
-        "importProducts",
-        await operatorToken(varDir),
-        { products: [product] },
-        "... on ProductsImported { products { id skus { id } } }",
-      );
+      const selection = "... on ProductsImported { products { id skus { id } } }";
+      const answer = await act(graph, "importProducts", await staffToken(), { products: [product] }, selection);
       const [made] = answer.products;
       return sell(made.skus[0].id, made.id, amountMinor);
     },
@@ -113,22 +127,9 @@ export async function openShop(options: {
         description: "Words.",
         skus: [{ code, digital: true, prices: [{ currency: "GBP", amountMinor }] }],
       };
-      const { product } = await act(
-        graph,
-        "saveProduct",
-        await operatorToken(varDir),
-        input,
-        "... on ProductSaved { product { id skus { id } } }",
-      );
+      const selection = "... on ProductSaved { product { id skus { id } } }";
+      const { product } = await act(graph, "saveProduct", await staffToken(), input, selection);
       return sell(product.skus[0].id, product.id, amountMinor);
-    },
-    async shopper() {
-      const id = randomUUID();
-      return { id, token: await operatorToken(varDir, { sub: id, roles: ["SHOPPER"] }), email: `${id}@example.com` };
-    },
-    async stop() {
-      await Promise.all([graph.close(), books.end()]);
-      await removeAll();
     },
   };
 }
