@@ -36,6 +36,11 @@ export const freshnessChecks: Check[] = [
     arguments: ["tools/supergraph.ts", "--check"],
     wayOut: "run make supergraph and commit gateway/supergraph.graphql",
   },
+  {
+    name: "graph of callers is fresh",
+    arguments: ["tools/callers.ts", "--check"],
+    wayOut: "run make callers and commit callers.yaml",
+  },
 ];
 
 /** Runs the checks one after the other, with their output, and returns how many passed and failed. */

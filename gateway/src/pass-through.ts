@@ -5,6 +5,7 @@ import type { Dispatcher } from "undici";
 import type { ServiceName } from "./config.ts";
 import { forwardedHeaders, requestIdOf } from "./context.ts";
 import { isPlainPath, passThrough } from "./paths.ts";
+import type { PassThrough } from "./paths.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** Headers of one connection, and those that only the gateway may say; cookies are for `users` alone. */
@@ -43,11 +44,11 @@ export async function servePassThrough(app: FastifyInstance, options: Options): 
   await app.register((scope, _settings, done) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, parsed) => parsed(null, body));
-    for (const { path, methods, service } of passThrough) {
+    for (const passed of passThrough) {
       scope.route({
-        url: path,
-        method: methods,
-        handler: (request, reply) => pass(request, reply, service, options),
+        url: passed.path,
+        method: passed.methods,
+        handler: (request, reply) => pass(request, reply, passed, options),
       });
     }
     done();
@@ -57,15 +58,16 @@ export async function servePassThrough(app: FastifyInstance, options: Options): 
 async function pass(
   request: FastifyRequest,
   reply: FastifyReply,
-  service: ServiceName,
+  passed: PassThrough,
   options: Options,
 ): Promise<FastifyReply> {
+  const { service } = passed;
   const path = request.url.split("?", 1)[0] ?? "";
   if (!isPlainPath(path)) return reply.code(404).type("text/plain").send("There is no such page.\n");
   const requestId = requestIdOf(request.headers["x-request-id"]);
   reply.header("x-request-id", requestId);
   try {
-    const response = await send(request, requestId, service, options);
+    const response = await send(request, requestId, passed, options);
     reply.code(response.statusCode);
     for (const [name, value] of Object.entries(passable(response.headers))) reply.header(name, value);
     const length = response.headers["content-length"];
@@ -82,7 +84,7 @@ async function pass(
 async function send(
   request: FastifyRequest,
   requestId: string,
-  service: ServiceName,
+  { service, repeatable }: PassThrough,
   { upstreams, budgetMs }: Options,
 ): Promise<Dispatcher.ResponseData> {
   const { authorization, traceparent } = request.headers;
@@ -100,7 +102,7 @@ async function send(
     return await upstreams[service].pool.request(options);
   } catch (error) {
     // A kept connection may be closed by the other side at the moment it is used.
-    if (request.method === "POST" || (error as NodeJS.ErrnoException).code !== "UND_ERR_SOCKET") throw error;
+    if (!repeatable || (error as NodeJS.ErrnoException).code !== "UND_ERR_SOCKET") throw error;
     return upstreams[service].pool.request(options);
   }
 }

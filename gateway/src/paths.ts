@@ -6,14 +6,17 @@ export interface PassThrough {
   path: string;
   methods: ("GET" | "HEAD" | "POST")[];
   service: ServiceName;
+  /** True where asking again changes nothing, so that a request without an answer may be sent again. */
+  repeatable: boolean;
 }
 
-/** Everything that is passed on, and nothing else is; ingress and network policies are generated from the same list. */
+/** Everything that is passed on, and nothing else is; callers.yaml is generated from the same list. */
 export const passThrough: PassThrough[] = [
-  { path: "/hooks/payments", methods: ["POST"], service: "payments" },
-  { path: "/downloads/*", methods: ["GET", "HEAD"], service: "fulfillment" },
-  { path: "/media/*", methods: ["GET", "HEAD"], service: "inventory" },
-  { path: "/*", methods: ["GET", "HEAD"], service: "frontend" },
+  { path: "/hooks/payments", methods: ["POST"], service: "payments", repeatable: false },
+  // A link counts how often it was used.
+  { path: "/downloads/*", methods: ["GET", "HEAD"], service: "fulfillment", repeatable: false },
+  { path: "/media/*", methods: ["GET", "HEAD"], service: "inventory", repeatable: true },
+  { path: "/*", methods: ["GET", "HEAD"], service: "frontend", repeatable: true },
 ];
 
 /**
