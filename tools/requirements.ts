@@ -1,6 +1,5 @@
 /** What some tests need and not every machine has. `REQUIRE=kafka,helm` makes a missing one a failure. */
-import { accessSync, constants } from "node:fs";
-import { delimiter, join } from "node:path";
+import { helmMissing } from "./helm/availability.ts";
 import { kafkaWay } from "./kafka/availability.ts";
 
 export interface Requirement {
@@ -19,8 +18,8 @@ export const requirements: Requirement[] = [
   },
   {
     name: "helm",
-    isMet: (environment) => hasProgram("helm", environment),
-    wayOut: "install helm",
+    isMet: (environment) => helmMissing(environment) === undefined,
+    wayOut: "install Go (https://go.dev/dl), which builds helm 4, helm 3 and kubeconform",
   },
 ];
 
@@ -35,16 +34,5 @@ export function unmetRequirements(list: string, environment: NodeJS.ProcessEnv):
     if (!requirement)
       return [`REQUIRE names "${name}", known are: ${requirements.map((known) => known.name).join(", ")}.`];
     return requirement.isMet(environment) ? [] : [`${name} is required and missing: ${requirement.wayOut}.`];
-  });
-}
-
-function hasProgram(name: string, environment: NodeJS.ProcessEnv): boolean {
-  return (environment.PATH ?? "").split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, name), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
   });
 }

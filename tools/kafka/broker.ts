@@ -6,11 +6,12 @@ import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } fr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { moveInto } from "../cache.ts";
 import { Problem } from "../environment.ts";
 import { makeCertificate } from "./certificates.ts";
 import type { Certificate } from "./certificates.ts";
 import { freePorts } from "./free-ports.ts";
-import { kafkaProgram, moveInto } from "./program.ts";
+import { kafkaProgram } from "./program.ts";
 import { prepareNode, servingLine } from "./server.ts";
 import type { Account, Listener } from "./server.ts";
 

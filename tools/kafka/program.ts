@@ -1,9 +1,9 @@
 /** Apache Kafka's own jars, fetched by Maven once for all checkouts of a user. */
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { homedir } from "node:os";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { cacheFolder, moveInto } from "../cache.ts";
 import { Problem } from "../environment.ts";
 import { findJava, hasMaven } from "./java.ts";
 import type { Java } from "./java.ts";
@@ -23,13 +23,10 @@ export interface KafkaProgram extends Java {
   archive: string;
 }
 
-function cacheFolder(environment: NodeJS.ProcessEnv): string {
-  const caches = environment.XDG_CACHE_HOME || join(environment.HOME || homedir(), ".cache");
-  return join(caches, "crowdcrunch", `kafka-${kafkaVersion}`);
-}
+const cacheName = `kafka-${kafkaVersion}`;
 
 function jarsIn(environment: NodeJS.ProcessEnv): string {
-  return join(cacheFolder(environment), "lib");
+  return join(cacheFolder(environment, cacheName), "lib");
 }
 
 /** Why Kafka's jars cannot be run on this machine, without starting anything; undefined where they can. */
@@ -53,12 +50,12 @@ export async function kafkaProgram(say: (sentence: string) => void): Promise<Kaf
   return {
     ...java,
     classPath: join(jars, "*"),
-    archive: join(cacheFolder(process.env), `classes-of-java-${java.version}.jsa`),
+    archive: join(cacheFolder(process.env, cacheName), `classes-of-java-${java.version}.jsa`),
   };
 }
 
 async function fetchJars(jars: string, say: (sentence: string) => void): Promise<void> {
-  const cache = cacheFolder(process.env);
+  const cache = cacheFolder(process.env, cacheName);
   mkdirSync(cache, { recursive: true });
   // Fetched into a folder of its own and then renamed: whole or not at all, and whoever is second drops his.
   const folder = mkdtempSync(join(cache, "fetching-"));
@@ -77,15 +74,6 @@ async function fetchJars(jars: string, say: (sentence: string) => void): Promise
     say("Apache Kafka is here.");
   } finally {
     rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-/** Gives a finished file or folder its name, unless somebody else was faster. */
-export function moveInto(made: string, place: string): void {
-  try {
-    renameSync(made, place);
-  } catch (error) {
-    if (!["ENOTEMPTY", "EEXIST"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
   }
 }
 
