@@ -1,6 +1,7 @@
 import underPressure from "@fastify/under-pressure";
 import type { TokenVerifier, Viewer } from "@crowdcrunch/kit/identity";
 import { CodedError, unauthenticated } from "@crowdcrunch/kit/errors";
+import { discardBody } from "@crowdcrunch/kit/http";
 import type { Logger } from "@crowdcrunch/kit/logger";
 import type { Metrics } from "@crowdcrunch/kit/metrics";
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
@@ -152,10 +153,11 @@ export async function serveGraph(app: FastifyInstance, options: GraphHttpOptions
       url: "/graphql",
       method: ["GET", "POST"],
       handler: answer,
-      errorHandler(error: FastifyError, _request, reply) {
+      async errorHandler(error: FastifyError, request, reply) {
         const [status, code, message] = explain(error);
         total.inc({ operation: "none", code });
-        void reply.code(status).send(refusal(code, message));
+        if (status === 413) await discardBody(request.raw);
+        return reply.code(status).send(refusal(code, message));
       },
       onRequest(request, reply, done) {
         reply.header("x-request-id", (request.headers["x-request-id"] = requestIdOf(request.headers["x-request-id"])));

@@ -1,3 +1,6 @@
+import { connect } from "node:net";
+import { text as readText } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
 import { createDatabase } from "@crowdcrunch/kit/testing/postgres";
 import type { TestDatabase } from "@crowdcrunch/kit/testing/postgres";
 import { getIntrospectionQuery } from "graphql";
@@ -94,6 +97,20 @@ describe("asks for too much", () => {
   test("a body over 256 kB", async () => {
     const answer = await ask(gateway, "{ me { id } }", { variables: { text: "x".repeat(256 * 1024) } });
     expect([answer.status, codeOf(answer)]).toEqual([413, "QUERY_TOO_LARGE"]);
+  });
+
+  test("a body over 256 kB of a client that sends all of it before it reads the answer", async () => {
+    const { hostname, port } = new URL(gateway.url);
+    const half = "x".repeat(200 * 1024);
+    const head = `POST /graphql HTTP/1.1\r\nhost: ${hostname}\r\ncontent-type: application/json\r\ncontent-length: ${2 * half.length}\r\n\r\n`;
+    const socket = connect(Number(port), hostname);
+    socket.pause();
+    socket.write(head + half);
+    // Long enough for a server that does not wait to answer and to close.
+    await sleep(300);
+    socket.write(half);
+    await sleep(100);
+    expect(await readText(socket)).toMatch(/^HTTP\/1.1 413 [^]*QUERY_TOO_LARGE/);
   });
 });
 

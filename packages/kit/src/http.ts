@@ -1,3 +1,5 @@
+import type { IncomingMessage } from "node:http";
+import { finished } from "node:stream/promises";
 import type { FastifyInstance } from "fastify";
 
 /** Settings of every server that is spoken to over kept connections. */
@@ -28,4 +30,24 @@ export async function closeHttp(app: FastifyInstance, graceMs: number): Promise<
     clearInterval(idle);
     clearTimeout(timer);
   }
+}
+
+/** How much of a body that nobody wants is read at most, and for how long. */
+const discardAtMostBytes = 8 * 1024 * 1024;
+const discardWithinMs = 2_000;
+
+/**
+ * Reads what is left of a body and forgets it. A server that refuses a request and closes the connection while its client
+ * still sends resets it, and the client never learns why.
+ */
+export async function discardBody(request: IncomingMessage): Promise<void> {
+  const enough = new AbortController();
+  const timer = setTimeout(() => enough.abort(), discardWithinMs);
+  let bytes = 0;
+  request.on("data", (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > discardAtMostBytes) enough.abort();
+  });
+  await finished(request, { writable: false, signal: enough.signal }).catch(() => {});
+  clearTimeout(timer);
 }
