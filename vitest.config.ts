@@ -9,6 +9,7 @@ const parts = [
   "provider/src",
   "provider/test",
   "auditor/src",
+  "setup/src",
 ];
 const exclude = ["**/node_modules/**"];
 const unitTests = "**/*.unit.test.ts";

@@ -56,7 +56,7 @@ test("the table of parts has every process with its port", () => {
 
 test("what the demo prints is what its program says", () => {
   const [shown] = /^As a guest she puts[^]*?^```/m.exec(readmeText())!;
-  const program = ["demo.ts", "demo/words.ts"].map((file) => read(`tools/${file}`)).join("\n");
+  const program = ["tools/demo.ts", "packages/shopper/src/words.ts"].map(read).join("\n");
   const happenings = [...shown.matchAll(/^ {2}\d\d:\d\d:\d\d\.\d{3} {2}([^·\n]+)/gm)].map(([, text]) => text!.trim());
   expect(happenings.length).toBeGreaterThan(8);
   const last = "Bought, paid, delivered, returned and refunded: the demo is complete";

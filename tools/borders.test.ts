@@ -141,6 +141,11 @@ const planted: Planted[] = [
     `export * from "@crowdcrunch/payments/service";`,
     noImport,
   ],
+  ["the shopper imports a service", "packages/shopper/src/a.ts", `export * from "@crowdcrunch/users/service";`, noImport],
+  ["the shopper imports the kit", "packages/shopper/src/a.ts", `export * from "@crowdcrunch/kit/program";`, "allowed"],
+  ["the setup imports a service", "setup/src/main.ts", `export * from "@crowdcrunch/users/service";`, noImport],
+  ["the setup imports tools", "setup/src/main.ts", `export * from "@crowdcrunch/tools/secrets";`, noImport],
+  ["the setup knows the parts", "setup/src/main.ts", `export * from "@crowdcrunch/shop/parts";`, "allowed"],
   ["the auditor imports a service", "auditor/src/audit.ts", `export * from "@crowdcrunch/orders/service";`, noImport],
   [
     "the configuration reads the environment",
@@ -153,6 +158,7 @@ const planted: Planted[] = [
   ["a service takes it apart", "services/a/src/main.ts", `export const { env } = process;`, noProperty],
   ["the gateway reads it", "gateway/src/main.ts", `export const a = process.env.A;`, noEnvironment],
   ["the provider reads it", "provider/src/main.ts", `export const a = process.env.A;`, noEnvironment],
+  ["the setup reads it", "setup/src/main.ts", `export const a = process.env.A;`, noEnvironment],
   ["the auditor reads it", "auditor/src/main.ts", `export const a = process.env.A;`, noEnvironment],
   [
     "a service forgets a promise",

@@ -3,15 +3,17 @@
  * it happens; the shop runs on afterwards. Exits with 1 and a sentence where a step does not come.
  */
 import { auditShop } from "@crowdcrunch/auditor/audit";
-import { GraphFailure, openGraph, operatorToken } from "./client.ts";
-import { find, firstArticle, lookAround } from "./demo/catalogue.ts";
+import { NothingToBuy, find, firstArticle, lookAround } from "@crowdcrunch/shopper/catalogue";
+import { GraphFailure, openGraph } from "@crowdcrunch/shopper/client";
+import { TooLate } from "@crowdcrunch/shopper/patience";
+import { makeAccount, order, putIntoCart, quoteOf, sendOneBack, visit } from "@crowdcrunch/shopper/shopper";
+import { followTimeline } from "@crowdcrunch/shopper/timeline";
+import { money } from "@crowdcrunch/shopper/words";
 import { download, mailedLink } from "./demo/download.ts";
-import { makeAccount, order, putIntoCart, quoteOf, sendOneBack, visit } from "./demo/shopper.ts";
 import { seeParcelDelivered, takeBack } from "./demo/staff.ts";
-import { followTimeline } from "./demo/timeline.ts";
-import { money } from "./demo/words.ts";
 import { Problem, main, shopPlace } from "./environment.ts";
 import { chosenKafka } from "./kafka/shop-kafka.ts";
+import { operatorToken } from "./operator.ts";
 import { gateway } from "./processes.ts";
 import { ensureShop } from "./shop.ts";
 import type { RunningShop } from "./shop.ts";
@@ -79,6 +81,12 @@ async function buy(shop: RunningShop): Promise<void> {
     say(`\nShe has ${money(refunded)} back.`);
   } catch (error) {
     if (error instanceof GraphFailure) throw new Problem(`The shop could not answer: ${error.message}. See make logs.`);
+    if (error instanceof NothingToBuy)
+      throw new Problem(
+        `${error.message} Begin with a shop of its own, for example make demo PORT_OFFSET=1000 CROWDCRUNCH_VAR=var2`,
+      );
+    if (error instanceof TooLate)
+      throw new Problem(`${error.message} What stands in the way: make status, make logs, make parked.`);
     throw error;
   } finally {
     await graph.close();

@@ -4,9 +4,10 @@
  * caught up and every outbox is empty; stops them. Exits with 1 where one gets no further.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { fullOutboxes } from "@crowdcrunch/kit/eventlog-postgres/going-over";
 import { Client } from "pg";
 import { Problem, main, shopPlace } from "./environment.ts";
-import { fullOutboxes, groupsBehind } from "./going-over.ts";
+import { groupsBehind } from "./going-over.ts";
 import { provider, services } from "./processes.ts";
 import { startShop, stopShop } from "./shop.ts";
 import type { RunningShop } from "./shop.ts";
@@ -18,7 +19,10 @@ const processes = [...services, provider].map(({ name }) => name as string);
 /** What is left, in words; undefined where nothing is. */
 async function left(database: Client): Promise<string | undefined> {
   const behind = await groupsBehind(database);
-  const outboxes = await fullOutboxes(database);
+  const outboxes = await fullOutboxes(
+    database,
+    services.map(({ name }) => name),
+  );
   const parts = [
     ...behind.map(({ group, topic, events }) => `${group} has ${events} of ${topic} to handle`),
     ...outboxes.map(({ service, events }) => `${service} has ${events} to publish`),

@@ -1,5 +1,8 @@
 import { isAbsolute, join } from "node:path";
+import { Problem } from "@crowdcrunch/kit/program";
 import { repositoryRoot } from "./schemas.ts";
+
+export { Problem, main } from "@crowdcrunch/kit/program";
 
 /** Where a shop of this checkout lives: two with different values run side by side. */
 export interface ShopPlace {
@@ -17,19 +20,4 @@ export function shopPlace(environment: NodeJS.ProcessEnv = process.env): ShopPla
     throw new Problem(`PORT_OFFSET is "${environment.PORT_OFFSET}"; it must be a whole number of 0 to 60000.`);
   }
   return { varDir: isAbsolute(varDir) ? varDir : join(repositoryRoot, varDir), portOffset };
-}
-
-/** A failure that its message explains to the person at the keyboard, way out included; printed without a stack. */
-export class Problem extends Error {
-  override name = "Problem";
-}
-
-/** Runs a program's main part: a Problem is printed as its sentence, anything else with its stack; both exit with 1. */
-export async function main(work: () => Promise<void>): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    console.error(error instanceof Problem ? error.message : error);
-    process.exitCode = 1;
-  }
 }

@@ -1,6 +1,6 @@
 /** Sets and lists faults on purpose in the processes of a running shop: for `make faults` and for tests. */
 import type { FaultInput, FaultState } from "@crowdcrunch/kit/faults";
-import { operatorToken } from "./client.ts";
+import { operatorToken } from "./operator.ts";
 import { Problem } from "./environment.ts";
 import { gateway, provider, services } from "./processes.ts";
 import type { ShopAddresses } from "./processes.ts";

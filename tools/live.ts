@@ -2,8 +2,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { createClient } from "graphql-sse";
 import type { ExecutionResult } from "graphql";
-import { GraphFailure } from "./client.ts";
-import type { GraphError } from "./client.ts";
+import { GraphFailure } from "@crowdcrunch/shopper/client";
+import type { GraphError } from "@crowdcrunch/shopper/client";
 
 export interface Listening {
   query: string;

@@ -5,7 +5,7 @@
  * DISCARD=<id> REASON="…" removes one for good. KEY=<key> lists one key alone, SERVICE=… looks at one service alone. Exits
  * with 1 where a replay left some behind, or a service did not answer.
  */
-import { GraphFailure } from "./client.ts";
+import { GraphFailure } from "@crowdcrunch/shopper/client";
 import { Problem, main } from "./environment.ts";
 import { serviceNames } from "./schemas.ts";
 import { asStaff } from "./staff-graph.ts";

@@ -1,5 +1,14 @@
 /** The one list of the processes that make a shop, as data. */
 import { join } from "node:path";
+import {
+  auditor,
+  databaseName,
+  gateway,
+  metricsPortDistance,
+  provider,
+  roles,
+  services,
+} from "@crowdcrunch/shop/parts";
 import type { ShopPlace } from "./environment.ts";
 import { eventLogVariables, eventLogVariablesOfTools, kafkaProcess, rememberedKafka } from "./kafka/shop-kafka.ts";
 import type { KafkaChoice } from "./kafka/shop-kafka.ts";
@@ -9,40 +18,10 @@ import { repositoryRoot } from "./schemas.ts";
 import { ensureSecrets, jwksFile, signingKeyFile } from "./secrets.ts";
 import type { Secrets } from "./secrets.ts";
 
-/** The services in the order of their ports. */
-export const services = [
-  { name: "users", port: 4001 },
-  { name: "customers", port: 4002 },
-  { name: "inventory", port: 4003 },
-  { name: "orders", port: 4004 },
-  { name: "payments", port: 4005 },
-  { name: "fulfillment", port: 4006 },
-  { name: "exchanges", port: 4007 },
-  { name: "frontend", port: 4008 },
-] as const;
+export { auditor, databaseName, gateway, metricsPortDistance, provider, services } from "@crowdcrunch/shop/parts";
 
-/** The simulated payment provider. */
-export const provider = { name: "provider", port: 4010 } as const;
-/** The only address that shoppers know. */
-export const gateway = { name: "gateway", port: 4000 } as const;
-/** Checks all the time what must always hold. */
-export const auditor = { name: "auditor", port: 4011 } as const;
 /** The embedded Postgres. */
 export const postgres = { name: "postgres", port: 4050 } as const;
-
-/** /livez, /readyz and /metrics of a process are at its port + 100. */
-export const metricsPortDistance = 100;
-
-/** The database that all share, each with a schema of its own. */
-export const databaseName = "crowdcrunch";
-
-/** Postgres roles that have a password. */
-const roles = [
-  "postgres",
-  "gateway",
-  "auditor",
-  ...[...services, provider].flatMap(({ name }) => [name, `${name}_owner`]),
-];
 
 /** Addresses and secrets of a shop in one place on disk, for whoever starts it or speaks to it. */
 export interface ShopAddresses extends ShopPlace {
@@ -64,7 +43,7 @@ export interface ShopAddresses extends ShopPlace {
  * given, it is what the shop was last started on.
  */
 export async function shopAddresses(place: ShopPlace, kafka?: KafkaChoice): Promise<ShopAddresses> {
-  const secrets = await ensureSecrets(place.varDir, roles);
+  const secrets = await ensureSecrets(place.varDir, ["postgres", ...roles]);
   const at = (port: number) => `127.0.0.1:${port + place.portOffset}`;
   const choice = kafka ?? rememberedKafka(place.varDir) ?? false;
   return {

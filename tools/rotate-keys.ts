@@ -3,8 +3,9 @@
  * and goes on when it is called again. WAIT_SECONDS=… waits less between the steps: tokens of the old key then end early
  * and their people refresh them.
  */
+import { rotateKeys, rotationWaitSeconds } from "@crowdcrunch/kit/key-rotation";
 import { Problem, main, shopPlace } from "./environment.ts";
-import { rotateKeys, rotationWaitSeconds } from "./key-rotation.ts";
+import { keyFiles } from "./key-rotation.ts";
 
 /** Services look at their key files once a second. */
 const leastSeconds = 3;
@@ -15,5 +16,5 @@ await main(async () => {
   if (!(waitSeconds >= leastSeconds)) {
     throw new Problem(`WAIT_SECONDS is "${text}"; it must be a number of ${leastSeconds} or more.`);
   }
-  await rotateKeys({ varDir: shopPlace().varDir, waitSeconds, say: (sentence) => console.log(sentence) });
+  await rotateKeys({ store: keyFiles(shopPlace().varDir), waitSeconds, say: (sentence) => console.log(sentence) });
 });

@@ -1,22 +1,14 @@
-import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { generateSigningKey } from "@crowdcrunch/kit/signing-keys";
+import { newSecret, secretNames } from "@crowdcrunch/shop/secrets";
+import type { SecretName } from "@crowdcrunch/shop/secrets";
 
-export interface Secrets {
+/** The secrets of `secretNames` and the passwords. */
+export interface Secrets extends Record<SecretName, string> {
   /** Of the Postgres roles, by name; "postgres" is the superuser. */
   passwords: Record<string, string>;
-  /** What payments shows to the provider. */
-  providerApiKey: string;
-  /** What the provider signs its callbacks with. */
-  webhookSecret: string;
-  /** What the links to an order are signed with. */
-  orderLinkSecret: string;
-  /** What the refresh cookies of guests are signed with. */
-  guestCookieSecret: string;
-  /** What the links to digital goods are signed with. */
-  downloadSecret: string;
 }
 
 /** Files of the keys for access tokens: the private one is for users alone. */
@@ -35,12 +27,11 @@ export async function ensureSecrets(varDir: string, roles: string[]): Promise<Se
   const file = join(folder, "secrets.json");
   const known = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Partial<Secrets>) : {};
   const secrets: Secrets = {
+    ...(Object.fromEntries(secretNames.map((name) => [name, known[name] ?? newSecret()])) as Record<
+      SecretName,
+      string
+    >),
     passwords: Object.fromEntries(roles.map((role) => [role, known.passwords?.[role] ?? newSecret()])),
-    providerApiKey: known.providerApiKey ?? newSecret(),
-    webhookSecret: known.webhookSecret ?? newSecret(),
-    orderLinkSecret: known.orderLinkSecret ?? newSecret(),
-    guestCookieSecret: known.guestCookieSecret ?? newSecret(),
-    downloadSecret: known.downloadSecret ?? newSecret(),
   };
   const all = { ...secrets, passwords: { ...known.passwords, ...secrets.passwords } };
   if (!isDeepStrictEqual(all, known)) writePrivate(file, all);
@@ -53,10 +44,6 @@ async function ensureSigningKey(varDir: string): Promise<void> {
   const { privateKey, jwks } = await generateSigningKey();
   writePrivate(join(varDir, signingKeyFile), privateKey);
   writePrivate(join(varDir, jwksFile), jwks);
-}
-
-function newSecret(): string {
-  return randomBytes(24).toString("base64url");
 }
 
 /** Writes JSON that only its owner can read; whoever reads the file meanwhile gets all of the old or all of the new. */

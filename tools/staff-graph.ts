@@ -1,4 +1,5 @@
-import { GraphFailure, openGraph, operatorToken } from "./client.ts";
+import { GraphFailure, openGraph } from "@crowdcrunch/shopper/client";
+import { operatorToken } from "./operator.ts";
 import { Problem, shopPlace } from "./environment.ts";
 import { gateway, shopAddresses } from "./processes.ts";
 

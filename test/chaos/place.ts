@@ -1,8 +1,8 @@
 /** The shop that scenarios break: processes, broker and links, all of it through proxies. */
 import { cpSync, existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { openGraph } from "@crowdcrunch/tools/client";
-import type { GraphClient } from "@crowdcrunch/tools/client";
+import { openGraph } from "@crowdcrunch/shopper/client";
+import type { GraphClient } from "@crowdcrunch/shopper/client";
 import { shopPlace } from "@crowdcrunch/tools/environment";
 import { gateway, postgres, provider, services } from "@crowdcrunch/tools/processes";
 import type { ShopAddresses } from "@crowdcrunch/tools/processes";

@@ -2,9 +2,10 @@ import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { openGraph } from "@crowdcrunch/tools/client";
-import type { GraphClient } from "@crowdcrunch/tools/client";
-import { takeStep } from "@crowdcrunch/tools/key-rotation";
+import { takeStep } from "@crowdcrunch/kit/key-rotation";
+import { openGraph } from "@crowdcrunch/shopper/client";
+import type { GraphClient } from "@crowdcrunch/shopper/client";
+import { keyFiles } from "@crowdcrunch/tools/key-rotation";
 import { jwksFile, signingKeyFile } from "@crowdcrunch/tools/secrets";
 import { startShop, stopShop } from "@crowdcrunch/tools/shop";
 import type { RunningShop } from "@crowdcrunch/tools/shop";
@@ -63,7 +64,7 @@ test("keys rotate under load without a failed request; old tokens are good until
   const failed = Promise.all(load);
   failed.catch(() => {});
 
-  await takeStep(varDir, "publish");
+  await takeStep(keyFiles(varDir), "publish");
   await sleep(rereadMs);
   // Both files in turn half written and missing, as by a copy that is broken off.
   for (const file of [jwksFile, signingKeyFile].map((name) => join(varDir, name))) {
@@ -75,7 +76,7 @@ test("keys rotate under load without a failed request; old tokens are good until
     await writeFile(`${file}.new`, whole);
     await rename(`${file}.new`, file);
   }
-  await takeStep(varDir, "switch");
+  await takeStep(keyFiles(varDir), "switch");
   await sleep(rereadMs);
   const latest = await newToken();
   stopped = true;
@@ -87,7 +88,7 @@ test("keys rotate under load without a failed request; old tokens are good until
     expect([await isLetIn(graph, first), await isLetIn(graph, latest)]).toEqual([true, true]);
   }
   // Retired before its tokens have ended, the old key counts no more.
-  await takeStep(varDir, "retire");
+  await takeStep(keyFiles(varDir), "retire");
   await sleep(rereadMs);
   for (const graph of [throughGateway, direct]) {
     expect([await isLetIn(graph, first), await isLetIn(graph, latest)]).toEqual([false, true]);

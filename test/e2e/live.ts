@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { operatorToken } from "@crowdcrunch/tools/client";
+import { operatorToken } from "@crowdcrunch/tools/operator";
 import { listen } from "@crowdcrunch/tools/live";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { stopAudited } from "./audited.ts";

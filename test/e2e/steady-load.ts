@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { GraphFailure } from "@crowdcrunch/tools/client";
-import type { GraphClient } from "@crowdcrunch/tools/client";
+import { GraphFailure } from "@crowdcrunch/shopper/client";
+import type { GraphClient } from "@crowdcrunch/shopper/client";
 import { shipTo, tell } from "./whole-shop.ts";
 import type { Answer, Article, Shopper } from "./whole-shop.ts";
 

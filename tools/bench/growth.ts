@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { operatorToken } from "../client.ts";
+import { operatorToken } from "../operator.ts";
 import { Problem } from "../environment.ts";
 import type { ShopPlace } from "../environment.ts";
 import { kafka as broker } from "../kafka/shop-kafka.ts";

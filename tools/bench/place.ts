@@ -4,11 +4,12 @@ import { mkdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "pg";
 import { auditShop } from "@crowdcrunch/auditor/audit";
-import { openGraph, operatorToken } from "../client.ts";
-import type { GraphClient } from "../client.ts";
+import { fullOutboxes } from "@crowdcrunch/kit/eventlog-postgres/going-over";
+import { openGraph } from "@crowdcrunch/shopper/client";
+import { operatorToken } from "../operator.ts";
+import type { GraphClient } from "@crowdcrunch/shopper/client";
 import { Problem } from "../environment.ts";
 import { openShopLog } from "../event-log.ts";
-import { fullOutboxes } from "../going-over.ts";
 import { kafka as broker } from "../kafka/shop-kafka.ts";
 import { auditor, gateway, postgres, provider, services } from "../processes.ts";
 import { startShop } from "../shop.ts";
@@ -64,7 +65,10 @@ export async function openBenchShop(options: ShopOptions): Promise<BenchShop> {
 
   async function isQuiet(log: Awaited<ReturnType<typeof openShopLog>>): Promise<boolean> {
     const [outboxes, lags, { rows }] = await Promise.all([
-      fullOutboxes(database),
+      fullOutboxes(
+        database,
+        services.map(({ name }) => name),
+      ),
       log.lags(),
       database.query<{ count: number }>(underWay),
     ]);

@@ -1,5 +1,5 @@
 /** Reads of the catalogue per second, as pages of a storefront make them. */
-import type { GraphClient } from "../client.ts";
+import type { GraphClient } from "@crowdcrunch/shopper/client";
 import { loop } from "./stretch.ts";
 
 const reads = {

@@ -1,6 +1,6 @@
 /** A shopper of the benchmark: buys as the storefront would, without thinking. */
 import { randomUUID } from "node:crypto";
-import type { GraphClient } from "../client.ts";
+import type { GraphClient } from "@crowdcrunch/shopper/client";
 
 const setCartLine = `mutation Put($input: SetCartLineInput!) { setCartLine(input: $input) { __typename ... on CartChanged { cart { id version } } ... on Problem { message } } }`;
 const quote = `query Quote { cart { id lines { skuId quantity } quote(currency: "GBP", shippingMethod: "standard") { total { amountMinor } lines { skuId quantity priceVersion } } } }`;

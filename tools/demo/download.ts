@@ -1,7 +1,7 @@
 import { join } from "node:path";
+import { until } from "@crowdcrunch/shopper/patience";
 import { Problem } from "../environment.ts";
 import { readSpool } from "../mails-spool.ts";
-import { until } from "./patience.ts";
 
 /** The download link that the shop mailed to this address, out of the spool in which a laptop's mails lie. */
 export function mailedLink(varDir: string, email: string): Promise<string> {

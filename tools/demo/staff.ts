@@ -1,10 +1,10 @@
 /** What the demo's member of staff does. */
 import { randomUUID } from "node:crypto";
-import type { GraphClient } from "../client.ts";
-import { until } from "./patience.ts";
-import { act } from "./shopper.ts";
-import type { Timeline } from "./timeline.ts";
-import type { Money } from "./words.ts";
+import type { GraphClient } from "@crowdcrunch/shopper/client";
+import { until } from "@crowdcrunch/shopper/patience";
+import { act } from "@crowdcrunch/shopper/shopper";
+import type { Timeline } from "@crowdcrunch/shopper/timeline";
+import type { Money } from "@crowdcrunch/shopper/words";
 
 const dispatchShipment = `mutation Dispatch($input: DispatchShipmentInput!) { dispatchShipment(input: $input) { __typename ... on Problem { message } } }`;
 const recordDelivery = `mutation Deliver($input: ShipmentInput!) { recordDelivery(input: $input) { __typename ... on Problem { message } } }`;

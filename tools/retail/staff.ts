@@ -1,7 +1,8 @@
 /** The graph as a member of staff's program uses it: it renews its token, and tries again what failed in passing. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Problem } from "../environment.ts";
-import { GraphFailure, openGraph, operatorToken } from "../client.ts";
+import { GraphFailure, openGraph } from "@crowdcrunch/shopper/client";
+import { operatorToken } from "../operator.ts";
 
 /** What a mutation answered: the type's name and the fields that were asked for. */
 export interface Answer {

@@ -1,4 +1,4 @@
-import { operatorToken } from "@crowdcrunch/tools/client";
+import { operatorToken } from "@crowdcrunch/tools/operator";
 import { scenario } from "../scenario.ts";
 
 /** Who falls behind, and behind what: frontend shows what inventory can tell again. */

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { GraphFailure } from "@crowdcrunch/tools/client";
+import { GraphFailure } from "@crowdcrunch/shopper/client";
 import { services } from "@crowdcrunch/tools/processes";
 import { scenario } from "../scenario.ts";
 

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { operatorToken } from "@crowdcrunch/tools/client";
+import { operatorToken } from "@crowdcrunch/tools/operator";
 import { jwksFile, signingKeyFile } from "@crowdcrunch/tools/secrets";
 import { signAccessToken } from "@crowdcrunch/kit/signing-keys";
 import { createBadTokens, startAttacker } from "../../e2e/callers.ts";

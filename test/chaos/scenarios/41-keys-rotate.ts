@@ -2,8 +2,9 @@ import { randomUUID } from "node:crypto";
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { takeStep } from "@crowdcrunch/kit/key-rotation";
 import { generateSigningKey, signAccessToken } from "@crowdcrunch/kit/signing-keys";
-import { takeStep } from "@crowdcrunch/tools/key-rotation";
+import { keyFiles } from "@crowdcrunch/tools/key-rotation";
 import { jwksFile, signingKeyFile } from "@crowdcrunch/tools/secrets";
 import { keepAsking } from "../asking.ts";
 import { scenario } from "../scenario.ts";
@@ -59,7 +60,7 @@ export default scenario({
     }
     const [jwks, signing] = [jwksFile, signingKeyFile].map((file) => join(shop.varDir, file)) as [string, string];
     const before = readFileSync(jwks, "utf8");
-    await inject("a second key is published", () => takeStep(shop.varDir, "publish"));
+    await inject("a second key is published", () => takeStep(keyFiles(shop.varDir), "publish"));
     await sleep(rereadMs);
     const published = readFileSync(jwks, "utf8");
     await inject("the set of keys is stale", () => write(jwks, before));
@@ -72,7 +73,7 @@ export default scenario({
       if (file === jwks) await flood(world);
       await write(file, whole);
     }
-    await inject("the second key signs", () => takeStep(shop.varDir, "switch"));
+    await inject("the second key signs", () => takeStep(keyFiles(shop.varDir), "switch"));
     await sleep(rereadMs);
     latest = await newToken();
     await sleep(rereadMs);
@@ -88,7 +89,7 @@ export default scenario({
   },
   async afterQuiet({ shop, request, shopper, until }) {
     // Nobody has a token of the first key any more.
-    await takeStep(shop.varDir, "retire");
+    await takeStep(keyFiles(shop.varDir), "retire");
     const { token } = await shopper();
     await until("a token of the second key let in", async () => (await request(me, {}, token)).status === 200);
   },

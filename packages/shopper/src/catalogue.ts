@@ -1,5 +1,5 @@
-import type { GraphClient } from "../client.ts";
-import { Problem } from "../environment.ts";
+import { Problem } from "@crowdcrunch/kit/program";
+import type { GraphClient } from "./client.ts";
 import type { Money } from "./words.ts";
 
 export interface Article {
@@ -52,7 +52,12 @@ export async function find(graph: GraphClient, text: string): Promise<{ names: s
 /** Pages looked through at most; a catalogue of imported goods may have the downloads far behind. */
 const pagesAtMost = 60;
 
-/** The first article that is as wanted. Throws a Problem where the catalogue has none. */
+/** The catalogue has no such article. */
+export class NothingToBuy extends Problem {
+  override name = "NothingToBuy";
+}
+
+/** The first article that is as wanted. Throws NothingToBuy where the catalogue has none. */
 export async function firstArticle(graph: GraphClient, kind: "physical" | "digital"): Promise<Article> {
   let after: string | null = null;
   for (let page = 0; page < pagesAtMost; page++) {
@@ -63,7 +68,5 @@ export async function firstArticle(graph: GraphClient, kind: "physical" | "digit
     if (!products.pageInfo.hasNextPage) break;
     after = products.pageInfo.endCursor;
   }
-  throw new Problem(
-    `The catalogue has no ${kind} article that can be bought: begin with a shop of its own, for example make demo PORT_OFFSET=1000 CROWDCRUNCH_VAR=var2`,
-  );
+  throw new NothingToBuy(`The catalogue has no ${kind} article that can be bought.`);
 }

@@ -1,7 +1,7 @@
-/** What the demo's shopper does, each step one or two operations of the public graph. */
+/** What a shopper does, each step one or two operations of the public graph. */
 import { randomUUID } from "node:crypto";
-import type { GraphClient } from "../client.ts";
-import { Problem } from "../environment.ts";
+import type { GraphClient } from "./client.ts";
+import { Problem } from "@crowdcrunch/kit/program";
 import { until } from "./patience.ts";
 import type { Money } from "./words.ts";
 

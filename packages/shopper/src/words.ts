@@ -1,4 +1,4 @@
-/** How the demo says things: money, times, and what stands in an order's timeline. Pure. */
+/** How things are said to people: money, times, and what stands in an order's timeline. Pure. */
 
 export interface Money {
   amountMinor: number;

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { GraphClient } from "../client.ts";
+import type { GraphClient } from "./client.ts";
 import { until } from "./patience.ts";
 import { timelineLine } from "./words.ts";
 import type { TimelineEntry } from "./words.ts";

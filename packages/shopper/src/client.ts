@@ -1,11 +1,5 @@
-/** A client of the graph, for the programs that speak to a running shop: demo, bench, import, replay and tests. */
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { randomUUID } from "node:crypto";
-import { signAccessToken } from "@crowdcrunch/kit/signing-keys";
-import type { JWK } from "jose";
+/** A client of the graph, for the programs that speak to a running shop. */
 import { Pool } from "undici";
-import { signingKeyFile } from "./secrets.ts";
 
 export interface GraphError {
   message: string;
@@ -58,7 +52,7 @@ export function openGraph(graphUrl: string, options: { connections?: number; tim
       const operation = /(?:query|mutation)\s+(\w+)|\{\s*(\w+)/.exec(query);
       const name = operation?.[1] ?? operation?.[2] ?? "operation";
       if (!text.startsWith("{"))
-        throw new GraphFailure(name, [{ message: `HTTP ${statusCode}: ${text.slice(0, 200)}` }]);
+        throw new GraphFailure(name, [{ message: text.slice(0, 200), extensions: { code: `HTTP ${statusCode}` } }]);
       const answer = JSON.parse(text) as { data?: unknown; errors?: GraphError[] };
       if (answer.errors?.length || !answer.data) throw new GraphFailure(name, answer.errors ?? []);
       return answer.data as never;
@@ -66,24 +60,3 @@ export function openGraph(graphUrl: string, options: { connections?: number; tim
     close: () => pool.close(),
   };
 }
-
-/**
- * An access token for whoever has the shop's secrets at hand: staff for imports and the like. It lives ten minutes; ask
- * again for a longer run.
- */
-export async function operatorToken(
-  varDir: string,
-  who: { sub?: string; roles?: ("STAFF" | "ADMIN" | "GUEST" | "SHOPPER")[] } = {},
-): Promise<string> {
-  const key = JSON.parse(await readFile(join(varDir, signingKeyFile), "utf8")) as JWK;
-  const { token } = await signAccessToken(key, {
-    sub: who.sub ?? operatorId,
-    sid: randomUUID(),
-    roles: who.roles ?? ["STAFF"],
-    issuedAt: new Date(),
-  });
-  return token;
-}
-
-/** Who acts in timelines and idempotency keys where an operator's program did. */
-const operatorId = "00000000-0000-7000-8000-00000000c0de";
