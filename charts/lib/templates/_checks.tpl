@@ -16,6 +16,9 @@ are told at once. Types, names of keys and limits of single values are in values
 {{- if and .Values.kafka.enabled $kafka.brokers -}}
 {{- $problems = append $problems "externalKafka.brokers names a Kafka, and kafka.enabled is true, which brings one along: set kafka.enabled to false, or remove externalKafka.brokers." -}}
 {{- end -}}
+{{- if and (not .Values.kafka.enabled) (not $kafka.brokers) (or $kafka.tls.enabled $kafka.sasl.mechanism) -}}
+{{- $problems = append $problems "externalKafka.brokers is empty, and externalKafka.tls or .sasl says how to speak to a Kafka outside: name its brokers, or switch tls and sasl off for events in Postgres." -}}
+{{- end -}}
 {{- if and $kafka.sasl.mechanism (not $kafka.sasl.passwordSecret.name) -}}
 {{- $problems = append $problems "externalKafka.sasl.passwordSecret.name is empty: name the Secret with the password of externalKafka.sasl.username, or remove externalKafka.sasl.mechanism." -}}
 {{- end -}}
@@ -41,6 +44,9 @@ are told at once. Types, names of keys and limits of single values are in values
 {{- $values := include "crowdcrunch.values" (list $ .component) | fromYaml -}}
 {{- if and (ne .kind "postgres") (ne .kind "kafka") (ne .kind "setup") -}}
 {{- $config := include "crowdcrunch.config" (list $ .component) | fromYaml -}}
+{{- if and (eq .component "payments") (not $config.PROVIDER_URL) -}}
+{{- $problems = append $problems "payments.config.PROVIDER_URL is not set, and provider.enabled is false: name the payment provider's API, or set provider.enabled to true for the simulated one." -}}
+{{- end -}}
 {{- if and (eq ($config.FAULT_INJECTION | default "false") "true") (eq ($config.NODE_ENV | default "") "production") -}}
 {{- $problems = append $problems (printf "%s.config (or defaults.config) has FAULT_INJECTION true with NODE_ENV production: faults on purpose are not for production; remove one of them." .component) -}}
 {{- end -}}

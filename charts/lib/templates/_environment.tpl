@@ -13,7 +13,6 @@ from Secrets. Only variables that its own schema of variables knows, beside what
     "METRICS_PORT" (add (int $values.port) 100)
     "SHUTDOWN_WAIT_MS" 2000
     "SHUTDOWN_GRACE_MS" 10000
-    "NODE_COMPILE_CACHE" "/tmp/node"
     "NODE_OPTIONS" (include "crowdcrunch.nodeOptions" $values.resources.limits.memory) -}}
 {{- if has $values.kind (list "service" "gateway") }}
 {{- $_ := set $config "JWKS_FILE" "/etc/crowdcrunch/jwks/jwks.json" }}
@@ -25,7 +24,7 @@ from Secrets. Only variables that its own schema of variables knows, beside what
 {{- $_ := set $config "SIGNING_KEY_FILE" "/etc/crowdcrunch/signing-key/signing-key.json" }}
 {{- end }}
 {{- if $values.mail }}
-{{- $_ := set $config "MAIL_SPOOL" "/tmp/mail" }}
+{{- $_ := set $config "MAIL_SPOOL" "/mail" }}
 {{- with $root.Values.mail.from }}{{ $_ := set $config "MAIL_FROM" . }}{{ end }}
 {{- end }}
 {{- if eq $values.kind "gateway" }}
@@ -47,11 +46,11 @@ from Secrets. Only variables that its own schema of variables knows, beside what
 {{- end }}
 
 {{- /*
-Five eighths of the memory are for old objects: beside them stand young ones, code and buffers. Node would else take
-memory while there is any. And kafkajs sets timers that are due already, about which Node would complain.
+Half of the memory is for old objects: beside them stand young ones, code and buffers. Node would else take memory while
+there is any. And kafkajs sets timers that are due already, about which Node would complain.
 */ -}}
 {{- define "crowdcrunch.nodeOptions" -}}
---max-semi-space-size=8 --max-old-space-size={{ div (mul (include "crowdcrunch.mebibytes" . | int) 5) 8 }} --disable-warning=TimeoutNegativeWarning
+--max-semi-space-size=8 --max-old-space-size={{ div (include "crowdcrunch.mebibytes" . | int) 2 }} --disable-warning=TimeoutNegativeWarning
 {{- end }}
 
 {{- /* An amount of memory in MiB. The schema of values lets only Mi and Gi through. */ -}}

@@ -113,9 +113,11 @@ kafka-ca: { name: {{ $kafka.name | quote }}, key: {{ $kafka.key | quote }} }
 {{- end }}
 
 {{- define "crowdcrunch.volumes" -}}
-{{- $root := index . 0 }}{{ $values := index . 1 -}}
-- name: tmp
+{{- $root := index . 0 }}{{ $values := index $root.Values (index . 1) -}}
+{{- if $values.mail }}
+- name: mail
   emptyDir: { sizeLimit: 256Mi }
+{{- end }}
 {{- if has $values.kind (list "service" "gateway") }}
 - name: jwks
   configMap: { name: {{ include "crowdcrunch.jwksName" $root }} }
@@ -133,8 +135,10 @@ kafka-ca: { name: {{ $kafka.name | quote }}, key: {{ $kafka.key | quote }} }
 {{- end }}
 
 {{- define "crowdcrunch.volumeMounts" -}}
-{{- $root := index . 0 }}{{ $values := index . 1 -}}
-- { name: tmp, mountPath: /tmp }
+{{- $root := index . 0 }}{{ $values := index $root.Values (index . 1) -}}
+{{- if $values.mail }}
+- { name: mail, mountPath: /mail }
+{{- end }}
 {{- if has $values.kind (list "service" "gateway") }}
 - { name: jwks, mountPath: /etc/crowdcrunch/jwks, readOnly: true }
 {{- end }}

@@ -31,7 +31,7 @@ metadata:
   labels:
     {{- include "crowdcrunch.labels" . | nindent 4 }}
 data:
-  {{- include "crowdcrunch.config" . | nindent 2 }}
+  {{- include "crowdcrunch.config" . | trim | nindent 2 }}
 {{- end }}
 
 {{- define "crowdcrunch.service" -}}
@@ -151,10 +151,14 @@ spec:
           resources:
             {{- toYaml $values.resources | nindent 12 }}
           {{- include "crowdcrunch.containerSecurity" . | nindent 10 }}
+          {{- with include "crowdcrunch.volumeMounts" $of | trim }}
           volumeMounts:
-            {{- include "crowdcrunch.volumeMounts" (list $root $values) | nindent 12 }}
+            {{- nindent 12 . }}
+          {{- end }}
+      {{- with include "crowdcrunch.volumes" $of | trim }}
       volumes:
-        {{- include "crowdcrunch.volumes" (list $root $values) | nindent 8 }}
+        {{- nindent 8 . }}
+      {{- end }}
 {{- end }}
 
 {{- define "crowdcrunch.autoscaler" -}}

@@ -95,10 +95,14 @@ spec:
       resources:
         {{- toYaml $values.resources | nindent 8 }}
       {{- include "crowdcrunch.containerSecurity" . | nindent 6 }}
+      {{- with include "crowdcrunch.volumeMounts" $of | trim }}
       volumeMounts:
-        {{- include "crowdcrunch.volumeMounts" (list $root (dict "kind" "setup")) | nindent 8 }}
+        {{- nindent 8 . }}
+      {{- end }}
+  {{- with include "crowdcrunch.volumes" $of | trim }}
   volumes:
-    {{- include "crowdcrunch.volumes" (list $root (dict "kind" "setup")) | nindent 4 }}
+    {{- nindent 4 . }}
+  {{- end }}
 {{- end }}
 
 {{- /* What it may do: by name wherever there is a name to be given. What is to be created has none yet. */ -}}
@@ -188,8 +192,4 @@ spec:
       resources:
         {{- toYaml .Values.setup.resources | nindent 8 }}
       {{- include "crowdcrunch.containerSecurity" . | nindent 6 }}
-      volumeMounts:
-        - { name: tmp, mountPath: /tmp }
-  volumes:
-    - { name: tmp, emptyDir: { sizeLimit: 64Mi } }
 {{- end }}
