@@ -15,7 +15,7 @@ export interface ImageChoice {
   nodeImage?: string | undefined;
   /** A file with npm's settings for the installation in the image, where packages are not taken from npm's registry. */
   npmrc?: string | undefined;
-  /** The folder of the sources; the repository's by default. */
+  /** The project's root, where it is a copy of this one. */
   root?: string | undefined;
 }
 
