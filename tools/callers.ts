@@ -50,8 +50,9 @@ export function callers(): Edge[] {
   const everythingForShoppers = [operation("/graphql", ["GET", "OPTIONS", "POST"]), ...passedOn()];
   const ofProvider = (paths: typeof shopPaths) => paths.map(({ path, methods }) => operation(path, methods));
   return [
-    { from: "shoppers", to: "gateway", port: "http", operations: everythingForShoppers },
+    // The pages of the bank first: the gateway passes on whatever else there is.
     { from: "shoppers", to: "provider", port: "http", operations: ofProvider(shopperPaths) },
+    { from: "shoppers", to: "gateway", port: "http", operations: everythingForShoppers },
     // What helm test runs buys something as a shopper would.
     { from: "purchase", to: "gateway", port: "http", operations: everythingForShoppers },
     { from: "provider", to: "gateway", port: "http", operations: passedOn("payments") },
