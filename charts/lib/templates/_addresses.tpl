@@ -24,7 +24,7 @@ http://{{ include "crowdcrunch.name" . }}:{{ int (index $root.Values $component)
 {{- if .Values.provider.enabled }}{{ include "crowdcrunch.url" (list . "provider") }}{{ end -}}
 {{- end }}
 
-{{- /* {host, port, database, parameters}: the Postgres of the shop, and what its URLs end with. */ -}}
+{{- /* {host, port, database, parameters}: the Postgres of the shop, and the parameters of its URLs. */ -}}
 {{- define "crowdcrunch.postgres" -}}
 {{- $external := .Values.externalPostgres -}}
 {{- if .Values.postgres.enabled }}
@@ -39,12 +39,12 @@ database: {{ $external.database | quote }}
 {{- if eq $external.sslMode "disable" }}
 parameters: ""
 {{- else if $external.caSecret.name }}
-parameters: ?sslmode=verify-full&sslrootcert={{ include "crowdcrunch.postgresCaFile" . }}
+parameters: sslmode=verify-full&sslrootcert={{ include "crowdcrunch.postgresCaFile" . }}
 {{- else if eq $external.sslMode "require" }}
 {{- /* As libpq has it: encrypted, and whoever answers is believed. */}}
-parameters: ?uselibpqcompat=true&sslmode=require
+parameters: uselibpqcompat=true&sslmode=require
 {{- else }}
-parameters: ?sslmode=verify-full
+parameters: sslmode=verify-full
 {{- end }}
 {{- end }}
 {{- end }}

@@ -34,6 +34,9 @@ are told at once. Types, names of keys and limits of single values are in values
 {{- if and .Values.tls.secretName (not .Values.hostname) -}}
 {{- $problems = append $problems "tls.secretName has a certificate, and hostname, the name that it is for, is empty." -}}
 {{- end -}}
+{{- if and (eq (.Values.defaults.config.NODE_ENV | default "") "production") (not .Values.hostname) (not .Values.publicUrl) -}}
+{{- $problems = append $problems "hostname is empty, and so is publicUrl: with NODE_ENV production, links in mails need an address that shoppers can reach." -}}
+{{- end -}}
 {{- $names := dict -}}
 {{- range concat (list (dict "component" "setup" "name" (include "crowdcrunch.name" (list . "setup")) "kind" "setup")) (include "crowdcrunch.components" . | fromYamlArray) -}}
 {{- $component := .component -}}

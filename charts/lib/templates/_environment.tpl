@@ -83,9 +83,10 @@ there is any. And kafkajs sets timers that are due already, about which Node wou
 {{- define "crowdcrunch.databaseUrl" -}}
 {{- $root := index . 0 }}{{ $variable := index . 1 }}{{ $role := index . 2 -}}
 {{- $postgres := include "crowdcrunch.postgres" $root | fromYaml -}}
+{{- $parameters := ternary "" (printf "?%s" $postgres.parameters) (empty $postgres.parameters) -}}
 {{ include "crowdcrunch.secretVariable" (list (printf "%s_PASSWORD" $variable) (include "crowdcrunch.secretsName" $root) (printf "%s-password" ($role | replace "_" "-"))) }}
 - name: {{ $variable }}_URL
-  value: {{ printf "postgres://%s:$(%s_PASSWORD)@%s:%v/%s%s" $role $variable $postgres.host $postgres.port $postgres.database $postgres.parameters | quote }}
+  value: {{ printf "postgres://%s:$(%s_PASSWORD)@%s:%v/%s%s" $role $variable $postgres.host $postgres.port $postgres.database $parameters | quote }}
 {{- end }}
 
 {{- define "crowdcrunch.secretVariable" -}}

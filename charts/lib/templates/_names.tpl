@@ -13,6 +13,7 @@ A template about all takes the root scope.
   crowdcrunch.labels              labels of an object of a component
   crowdcrunch.selectorLabels      the labels by which its pods are found, all of them: also those of a canary
   crowdcrunch.podLabels           labels of its pods: the selector's, app, version and the rest
+  crowdcrunch.accessTokenLabels   by these a mesh finds the pods that take access tokens: the services and the gateway
   crowdcrunch.components          a YAML list (fromYamlArray) of the components that are switched on, by name:
                                   {component: orders, kind: service, name: orders, account: orders, port: 4004,
                                   portName: http, metricsPort: 4104}; Postgres and Kafka have no metricsPort
@@ -103,6 +104,14 @@ app.kubernetes.io/version: {{ include "crowdcrunch.versionLabel" . }}
 app: {{ include "crowdcrunch.name" . }}
 version: {{ include "crowdcrunch.versionLabel" . }}
 crowdcrunch/track: {{ include "crowdcrunch.track" . }}
+{{- if has (index $root.Values $component | default dict).kind (list "service" "gateway") }}
+{{ include "crowdcrunch.accessTokenLabels" . }}
+{{- end }}
+{{- end }}
+
+{{- /* Of the pods that take the shop's access tokens. Others have an Authorization header of another kind. */ -}}
+{{- define "crowdcrunch.accessTokenLabels" -}}
+crowdcrunch/access-tokens: "true"
 {{- end }}
 
 {{- define "crowdcrunch.track" -}}

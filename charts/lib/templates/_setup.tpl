@@ -4,7 +4,7 @@ log. What it makes outlives the release, like the volumes; so none of it is rend
 */ -}}
 
 {{- define "crowdcrunch.setupJob" -}}
-{{- $pod := include "crowdcrunch.setupPod" (list . "setup/src/main.ts" "OnFailure") -}}
+{{- $pod := include "crowdcrunch.setupPod" (list . "setup/src/main.ts" (include "crowdcrunch.setupVariables" .)) -}}
 apiVersion: batch/v1
 kind: Job
 metadata:
@@ -38,60 +38,67 @@ spec:
     spec:
       backoffLimit: 5
       template:
-        {{- include "crowdcrunch.setupPod" (list . "setup/src/rotate-keys.ts" "OnFailure") | nindent 8 }}
+        {{- include "crowdcrunch.setupPod" (list . "setup/src/rotate-keys.ts" (include "crowdcrunch.keyVariables" .)) | nindent 8 }}
 {{- end }}
 
+{{- /* What both the Job and the rotation of keys are told. */ -}}
+{{- define "crowdcrunch.keyVariables" -}}
+{{- $of := list . "setup" -}}
+{{- $labels := merge (include "crowdcrunch.selectorLabels" $of | fromYaml) (include "crowdcrunch.commonLabels" $of | fromYaml) -}}
+- { name: SIGNING_KEY_NAME, value: {{ include "crowdcrunch.signingKeyName" . | quote }} }
+- { name: MAKE_SIGNING_KEY, value: {{ not .Values.secrets.existingSigningKey | quote }} }
+- { name: JWKS_NAME, value: {{ include "crowdcrunch.jwksName" . | quote }} }
+- { name: OWNER_NAME, value: {{ include "crowdcrunch.serviceAccountName" $of | quote }} }
+- { name: LABELS, value: {{ toJson $labels | quote }} }
+{{- if .Values.istio.enabled }}
+- { name: ISTIO_REQUEST_AUTHENTICATION, value: {{ include "crowdcrunch.shop" . | quote }} }
+- { name: ISTIO_SELECTOR_LABELS, value: {{ include "crowdcrunch.accessTokenLabels" . | fromYaml | toJson | quote }} }
+{{- end }}
+{{- end }}
+
+{{- define "crowdcrunch.setupVariables" -}}
+{{- $postgres := include "crowdcrunch.postgres" . | fromYaml -}}
+{{- $services := list -}}
+{{- range include "crowdcrunch.components" . | fromYamlArray }}
+{{- if eq .kind "service" }}{{ $services = append $services .component }}{{ end }}
+{{- end -}}
+{{ include "crowdcrunch.keyVariables" . }}
+- { name: SECRETS_NAME, value: {{ include "crowdcrunch.secretsName" . | quote }} }
+- { name: MAKE_SECRETS, value: {{ not .Values.secrets.existingSecret | quote }} }
+- { name: SERVICES, value: {{ join "," $services | quote }} }
+- { name: POSTGRES_HOST, value: {{ $postgres.host | quote }} }
+- { name: POSTGRES_PORT, value: {{ $postgres.port | quote }} }
+- { name: POSTGRES_DATABASE, value: {{ $postgres.database | quote }} }
+{{- if not .Values.postgres.enabled }}
+{{- with .Values.externalPostgres }}
+- { name: POSTGRES_PARAMETERS, value: {{ $postgres.parameters | quote }} }
+- { name: POSTGRES_ADMIN_USER, value: {{ .adminUser | quote }} }
+- { name: POSTGRES_ADMIN_DATABASE, value: {{ .adminDatabase | quote }} }
+{{ include "crowdcrunch.secretVariable" (list "POSTGRES_ADMIN_PASSWORD" .adminPasswordSecret.name .adminPasswordSecret.key) }}
+{{- end }}
+{{- end }}
+{{- /* With events on Kafka it closes the log in Postgres, so that nobody writes to the wrong one. */}}
+{{- with (include "crowdcrunch.eventLog" . | fromYaml).KAFKA_BROKERS }}
+- { name: KAFKA_BROKERS, value: {{ . | quote }} }
+{{- end }}
+{{- end }}
+
+{{- /* (list root script variables) */ -}}
 {{- define "crowdcrunch.setupPod" -}}
-{{- $root := index . 0 }}{{ $script := index . 1 }}{{ $restart := index . 2 -}}
-{{- $of := list $root "setup" -}}
-{{- $values := $root.Values.setup -}}
-{{- $postgres := include "crowdcrunch.postgres" $root | fromYaml -}}
+{{- $root := index . 0 }}{{ $of := list $root "setup" }}{{ $values := $root.Values.setup -}}
 metadata:
   {{- include "crowdcrunch.podMetadata" (dict "root" $root "of" $of) | nindent 2 }}
 spec:
   {{- include "crowdcrunch.podSettings" (list $root "setup" 1000) | nindent 2 }}
-  restartPolicy: {{ $restart }}
+  restartPolicy: OnFailure
   containers:
     - name: setup
       image: {{ include "crowdcrunch.image" $of }}
       imagePullPolicy: {{ $root.Values.image.pullPolicy }}
-      command: [node, {{ $script }}]
+      command: [node, {{ index . 1 }}]
       env:
-        {{- $labels := include "crowdcrunch.selectorLabels" $of | fromYaml | merge (include "crowdcrunch.commonLabels" $of | fromYaml) }}
-        {{- $services := list }}
-        {{- range include "crowdcrunch.components" $root | fromYamlArray }}
-        {{- if eq .kind "service" }}{{ $services = append $services .component }}{{ end }}
-        {{- end }}
-        {{- $config := dict
-          "SECRETS_NAME" (include "crowdcrunch.secretsName" $root)
-          "SIGNING_KEY_NAME" (include "crowdcrunch.signingKeyName" $root)
-          "JWKS_NAME" (include "crowdcrunch.jwksName" $root)
-          "MAKE_SECRETS" (not $root.Values.secrets.existingSecret)
-          "MAKE_SIGNING_KEY" (not $root.Values.secrets.existingSigningKey)
-          "OWNER_NAME" (include "crowdcrunch.serviceAccountName" $of)
-          "LABELS" (toJson $labels)
-          "SERVICES" (join "," $services)
-          "POSTGRES_HOST" $postgres.host
-          "POSTGRES_PORT" $postgres.port
-          "POSTGRES_DATABASE" $postgres.database
-          "NODE_OPTIONS" (include "crowdcrunch.nodeOptions" $values.resources.limits.memory)
-        }}
-        {{- if $root.Values.istio.enabled }}
-        {{- $_ := set $config "ISTIO_REQUEST_AUTHENTICATION" (include "crowdcrunch.shop" $root) }}
-        {{- end }}
-        {{- if not $root.Values.postgres.enabled }}
-        {{- $_ := set $config "POSTGRES_ADMIN_USER" $root.Values.externalPostgres.adminUser }}
-        {{- $_ := set $config "POSTGRES_ADMIN_DATABASE" $root.Values.externalPostgres.adminDatabase }}
-        {{- $_ := set $config "POSTGRES_PARAMETERS" $postgres.parameters }}
-        {{- end }}
-        {{- range $name, $value := $config }}
-        - { name: {{ $name }}, value: {{ toString $value | quote }} }
-        {{- end }}
-        {{- if not $root.Values.postgres.enabled }}
-        {{- with $root.Values.externalPostgres.adminPasswordSecret }}
-        {{- include "crowdcrunch.secretVariable" (list "POSTGRES_ADMIN_PASSWORD" .name .key) | nindent 8 }}
-        {{- end }}
-        {{- end }}
+        - { name: NODE_OPTIONS, value: {{ include "crowdcrunch.nodeOptions" $values.resources.limits.memory | quote }} }
+        {{- index . 2 | nindent 8 }}
       resources:
         {{- toYaml $values.resources | nindent 8 }}
       {{- include "crowdcrunch.containerSecurity" . | nindent 6 }}
@@ -119,18 +126,18 @@ metadata:
     {{- include "crowdcrunch.labels" $of | nindent 4 }}
 rules:
   {{- with $secrets }}
-  - { apiGroups: [""], resources: [secrets], resourceNames: {{ toJson . }}, verbs: [get, update, patch] }
+  - { apiGroups: [""], resources: [secrets], resourceNames: {{ toJson . }}, verbs: [get, patch] }
   - { apiGroups: [""], resources: [secrets], verbs: [create] }
   {{- end }}
   {{- with $given }}
   - { apiGroups: [""], resources: [secrets], resourceNames: {{ toJson . }}, verbs: [get] }
   {{- end }}
-  - { apiGroups: [""], resources: [configmaps], resourceNames: [{{ include "crowdcrunch.jwksName" . }}], verbs: [get, update, patch] }
+  - { apiGroups: [""], resources: [configmaps], resourceNames: [{{ include "crowdcrunch.jwksName" . }}], verbs: [get, patch, delete] }
   - { apiGroups: [""], resources: [configmaps], verbs: [create] }
   # Itself, as the owner of what is to go with the release.
   - { apiGroups: [""], resources: [serviceaccounts], resourceNames: [{{ include "crowdcrunch.serviceAccountName" $of }}], verbs: [get] }
   {{- if .Values.istio.enabled }}
-  - { apiGroups: [security.istio.io], resources: [requestauthentications], resourceNames: [{{ include "crowdcrunch.shop" . }}], verbs: [get, update, patch] }
+  - { apiGroups: [security.istio.io], resources: [requestauthentications], resourceNames: [{{ include "crowdcrunch.shop" . }}], verbs: [get, patch, delete] }
   - { apiGroups: [security.istio.io], resources: [requestauthentications], verbs: [create] }
   {{- end }}
 {{- end }}
