@@ -2,11 +2,11 @@
 import { untilPostgresAnswers } from "@crowdcrunch/kit/await-postgres";
 import { bootstrap } from "@crowdcrunch/kit/bootstrap";
 import { checkEventLog } from "@crowdcrunch/kit/eventlog-postgres/going-over";
-import { bootstrapOptions } from "@crowdcrunch/shop/parts";
+import { bootstrapOptions, serviceNames as services } from "@crowdcrunch/shop/parts";
 import { main, shopPlace } from "./environment.ts";
 import { rememberKafka } from "./kafka/shop-kafka.ts";
 import type { KafkaChoice } from "./kafka/shop-kafka.ts";
-import { databaseName, services, shopAddresses } from "./processes.ts";
+import { databaseName, shopAddresses } from "./processes.ts";
 
 await main(async () => {
   const shop = await shopAddresses(shopPlace());
@@ -17,12 +17,12 @@ await main(async () => {
     patienceMs: 60_000,
   });
   const passwordOf = (role: string) => shop.secrets.passwords[role]!;
-  await bootstrap(bootstrapOptions({ adminUrl, database: databaseName, passwordOf }));
+  await bootstrap(bootstrapOptions({ adminUrl, database: databaseName, services, passwordOf }));
   const kafka = JSON.parse(process.env.SHOP_KAFKA ?? "false") as KafkaChoice;
   await checkEventLog({
     url: shop.databaseUrl("postgres"),
     kafka: kafka !== false,
-    services: services.map(({ name }) => name),
+    services,
     waysOut: {
       kafka: "Start it with make up KAFKA=1, or with KAFKA_BROKERS=…",
       outboxes: "make drain waits for them.",

@@ -5,6 +5,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { fullOutboxes } from "@crowdcrunch/kit/eventlog-postgres/going-over";
+import { serviceNames } from "@crowdcrunch/shop/parts";
 import { Client } from "pg";
 import { Problem, main, shopPlace } from "./environment.ts";
 import { groupsBehind } from "./going-over.ts";
@@ -19,10 +20,7 @@ const processes = [...services, provider].map(({ name }) => name as string);
 /** What is left, in words; undefined where nothing is. */
 async function left(database: Client): Promise<string | undefined> {
   const behind = await groupsBehind(database);
-  const outboxes = await fullOutboxes(
-    database,
-    services.map(({ name }) => name),
-  );
+  const outboxes = await fullOutboxes(database, serviceNames);
   const parts = [
     ...behind.map(({ group, topic, events }) => `${group} has ${events} of ${topic} to handle`),
     ...outboxes.map(({ service, events }) => `${service} has ${events} to publish`),

@@ -6,9 +6,11 @@ import {
   gateway,
   metricsPortDistance,
   provider,
-  roles,
+  rolesOf,
+  serviceNames,
   services,
 } from "@crowdcrunch/shop/parts";
+import { compiledCodeFolder } from "./compiled-code.ts";
 import type { ShopPlace } from "./environment.ts";
 import { eventLogVariables, eventLogVariablesOfTools, kafkaProcess, rememberedKafka } from "./kafka/shop-kafka.ts";
 import type { KafkaChoice } from "./kafka/shop-kafka.ts";
@@ -43,7 +45,7 @@ export interface ShopAddresses extends ShopPlace {
  * given, it is what the shop was last started on.
  */
 export async function shopAddresses(place: ShopPlace, kafka?: KafkaChoice): Promise<ShopAddresses> {
-  const secrets = await ensureSecrets(place.varDir, ["postgres", ...roles]);
+  const secrets = await ensureSecrets(place.varDir, ["postgres", ...rolesOf(serviceNames)]);
   const at = (port: number) => `127.0.0.1:${port + place.portOffset}`;
   const choice = kafka ?? rememberedKafka(place.varDir) ?? false;
   return {
@@ -71,7 +73,7 @@ export function environmentOf(name: string, shop: ShopAddresses): Record<string,
     ...eventLogVariables(shop.kafka, shop),
     SHUTDOWN_GRACE_MS: "5000",
     // Types are stripped once, not at every start: starts are faster and 15 MiB smaller.
-    NODE_COMPILE_CACHE: join(shop.varDir, "cache/node"),
+    NODE_COMPILE_CACHE: compiledCodeFolder,
     // Node would take memory while there is any; twelve processes share a laptop.
     // And kafkajs sets timers that are due already, about which Node would complain.
     NODE_OPTIONS: `--max-semi-space-size=${name === "auditor" ? 2 : 8} --max-old-space-size=${name === "auditor" ? 64 : 160} --disable-warning=TimeoutNegativeWarning`,

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "pg";
 import { auditShop } from "@crowdcrunch/auditor/audit";
 import { fullOutboxes } from "@crowdcrunch/kit/eventlog-postgres/going-over";
+import { serviceNames } from "@crowdcrunch/shop/parts";
 import { openGraph } from "@crowdcrunch/shopper/client";
 import { operatorToken } from "../operator.ts";
 import type { GraphClient } from "@crowdcrunch/shopper/client";
@@ -65,10 +66,7 @@ export async function openBenchShop(options: ShopOptions): Promise<BenchShop> {
 
   async function isQuiet(log: Awaited<ReturnType<typeof openShopLog>>): Promise<boolean> {
     const [outboxes, lags, { rows }] = await Promise.all([
-      fullOutboxes(
-        database,
-        services.map(({ name }) => name),
-      ),
+      fullOutboxes(database, serviceNames),
       log.lags(),
       database.query<{ count: number }>(underWay),
     ]);

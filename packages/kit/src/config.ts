@@ -1,8 +1,9 @@
 import type { Static, TObject, TSchema } from "typebox";
 import { Value } from "typebox/value";
+import { Problem } from "./program.ts";
 
 /** Every problem with the environment at once, each with the variable's name and what it should be. */
-export class ConfigError extends Error {
+export class ConfigError extends Problem {
   override name = "ConfigError";
   problems: string[];
   constructor(problems: string[]) {

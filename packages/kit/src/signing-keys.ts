@@ -14,10 +14,13 @@ export interface SigningKeyPair {
 export async function generateSigningKey(): Promise<SigningKeyPair> {
   const pair = await generateKeyPair(tokenAlgorithm, { extractable: true });
   const about = { kid: randomBytes(8).toString("hex"), alg: tokenAlgorithm, use: "sig" };
-  return {
-    privateKey: { ...(await exportJWK(pair.privateKey)), ...about },
-    jwks: { keys: [{ ...(await exportJWK(pair.publicKey)), ...about }] },
-  };
+  const privateKey = { ...(await exportJWK(pair.privateKey)), ...about };
+  return { privateKey, jwks: { keys: [publicKeyOf(privateKey)] } };
+}
+
+/** The public half of a key for access tokens. */
+export function publicKeyOf({ kty, crv, x, y, kid }: JWK): JWK {
+  return { kty: kty!, crv: crv!, x: x!, y: y!, kid: kid!, alg: tokenAlgorithm, use: "sig" };
 }
 
 /** What an access token says. */

@@ -13,6 +13,9 @@ export const services = [
   { name: "frontend", port: 4008 },
 ] as const;
 
+/** Their names. */
+export const serviceNames: string[] = services.map(({ name }) => name);
+
 /** The simulated payment provider. */
 export const provider = { name: "provider", port: 4010 } as const;
 /** The only address that shoppers know. */
@@ -26,21 +29,20 @@ export const metricsPortDistance = 100;
 /** The database that all share, each with a schema of its own. */
 export const databaseName = "crowdcrunch";
 
-/** Postgres roles that log in with a password, beside the one that makes them. */
-export const roles: string[] = [
-  gateway.name,
-  auditor.name,
-  ...[...services, provider].flatMap(({ name }) => [name, `${name}_owner`]),
-];
+/** The Postgres roles of these services and of all else, which log in with a password. */
+export function rolesOf(names: readonly string[]): string[] {
+  return [gateway.name, auditor.name, ...[...names, provider.name].flatMap((name) => [name, `${name}_owner`])];
+}
 
-/** What the bootstrap of a shop's database makes, with the passwords of `roles`. */
+/** What the bootstrap of a shop's database makes, with the passwords of `rolesOf` the services. */
 export function bootstrapOptions(options: {
   adminUrl: string;
   database: string;
+  services: readonly string[];
   passwordOf: (role: string) => string;
 }): BootstrapOptions {
   const { adminUrl, database, passwordOf } = options;
-  const credentials = ({ name }: { name: string }) => ({
+  const credentials = (name: string) => ({
     name,
     password: passwordOf(name),
     ownerPassword: passwordOf(`${name}_owner`),
@@ -48,8 +50,8 @@ export function bootstrapOptions(options: {
   return {
     adminUrl,
     database,
-    services: services.map(credentials),
-    provider: credentials(provider),
+    services: options.services.map(credentials),
+    provider: credentials(provider.name),
     gatewayPassword: passwordOf(gateway.name),
     auditorPassword: passwordOf(auditor.name),
   };
