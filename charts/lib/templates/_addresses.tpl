@@ -16,12 +16,21 @@ http://{{ include "crowdcrunch.name" . }}:{{ int (index $root.Values $component)
 
 {{- /* How many proxies before the gateway add to X-Forwarded-For: the Ingress, or the mesh's own gateway. */ -}}
 {{- define "crowdcrunch.trustedProxies" -}}
-{{- if or .Values.ingress.enabled .Values.istio.enabled }}1{{ else }}0{{ end -}}
+{{- if or .Values.ingress.enabled (and .Values.istio.enabled .Values.istio.ingress.enabled) }}1{{ else }}0{{ end -}}
 {{- end }}
 
 {{- /* The simulated payment provider; empty where it is switched off. */ -}}
 {{- define "crowdcrunch.providerUrl" -}}
 {{- if .Values.provider.enabled }}{{ include "crowdcrunch.url" (list . "provider") }}{{ end -}}
+{{- end }}
+
+{{- /* Where shoppers reach the page of their bank: through the mesh at the shop's own address, else by a port-forward. */ -}}
+{{- define "crowdcrunch.providerPublicUrl" -}}
+{{- if and .Values.istio.enabled .Values.istio.ingress.enabled (or .Values.publicUrl .Values.hostname) -}}
+{{- include "crowdcrunch.publicUrl" . -}}
+{{- else -}}
+http://127.0.0.1:{{ int .Values.provider.port }}
+{{- end -}}
 {{- end }}
 
 {{- /* {host, port, database, parameters}: the Postgres of the shop, and the parameters of its URLs. */ -}}

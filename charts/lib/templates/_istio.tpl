@@ -1,6 +1,11 @@
 {{- /*
-What Istio is told. Who may ask what comes from callers.yaml, like the NetworkPolicies (_network.tpl). The
-RequestAuthentication is made by the Job `setup`, because only it knows the public keys; its name and whom it is for are here.
+What Istio is told. Who may ask what comes from callers.yaml, like the NetworkPolicies (_network.tpl).
+
+The RequestAuthentication is made by the Job `setup`, because only it knows the public keys. It is for the gateway and the
+services (crowdcrunch.accessTokenLabels) and not for the provider: what payments sends there is an API key, which also is a
+Bearer and no token of ours. It refuses tokens that are not good (401) and lets those pass that bring none; no policy asks
+for one (requestPrincipals), because visitors look around and start their sessions without. What needs a token is known to
+the services, field by field.
 */ -}}
 
 {{- define "crowdcrunch.istioMetadata" -}}
@@ -9,22 +14,6 @@ metadata:
   name: {{ index . 1 }}
   labels:
     {{- include "crowdcrunch.labels" (list $root "network") | nindent 4 }}
-{{- end }}
-
-{{- define "crowdcrunch.requestAuthenticationName" -}}
-{{- include "crowdcrunch.shop" . -}}
-{{- end }}
-
-{{- /*
-Tokens are checked where they come in, at the gateway, and by each service itself. Not at the provider: what payments sends
-there is an API key, which also is a Bearer and no token of ours.
-
-A RequestAuthentication refuses tokens that are not good (401) and lets those pass that bring none; no policy asks for one
-(requestPrincipals), because visitors look around and start their sessions without. What needs a token is known to the
-services, field by field.
-*/ -}}
-{{- define "crowdcrunch.requestAuthenticationLabels" -}}
-{{- include "crowdcrunch.selectorLabels" (list . "gateway") | fromYaml | toJson -}}
 {{- end }}
 
 {{- /* {namespace, labels, account}: the proxies through which shoppers come in. */ -}}
