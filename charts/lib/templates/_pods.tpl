@@ -1,6 +1,9 @@
 {{- /* What all pods have in common. Each passes the restricted Pod Security Standard. */ -}}
 
-{{- /* (list root component annotations): the metadata of a pod; further elements as crowdcrunch.podLabels takes them. */ -}}
+{{- /*
+A pod's metadata: a dict of `root`, `of` (the list that crowdcrunch.podLabels takes), `config` (a text whose change makes
+other pods), and `container`, where it is not called after the component.
+*/ -}}
 {{- define "crowdcrunch.podMetadata" -}}
 {{- $root := .root -}}
 labels:
@@ -10,7 +13,7 @@ labels:
   {{- end }}
 annotations:
   # Whom kubectl logs and exec mean where a sidecar stands beside it.
-  kubectl.kubernetes.io/default-container: {{ index .of 1 }}
+  kubectl.kubernetes.io/default-container: {{ .container | default (index .of 1) }}
   {{- with .config }}
   # Another configuration makes other pods.
   checksum/config: {{ sha256sum . }}

@@ -4,7 +4,7 @@ log. What it makes outlives the release, like the volumes; so none of it is rend
 */ -}}
 
 {{- define "crowdcrunch.setupJob" -}}
-{{- $pod := include "crowdcrunch.setupPod" (list . "setup/src/main.ts" (include "crowdcrunch.setupVariables" .)) -}}
+{{- $pod := include "crowdcrunch.setupPod" (list . "setup" "setup/src/main.ts" (include "crowdcrunch.setupVariables" .)) -}}
 apiVersion: batch/v1
 kind: Job
 metadata:
@@ -38,7 +38,7 @@ spec:
     spec:
       backoffLimit: 5
       template:
-        {{- include "crowdcrunch.setupPod" (list . "setup/src/rotate-keys.ts" (include "crowdcrunch.keyVariables" .)) | nindent 8 }}
+        {{- include "crowdcrunch.setupPod" (list . "rotate-keys" "setup/src/rotate-keys.ts" (include "crowdcrunch.keyVariables" .)) | nindent 8 }}
 {{- end }}
 
 {{- /* What both the Job and the rotation of keys are told. */ -}}
@@ -83,22 +83,22 @@ spec:
 {{- end }}
 {{- end }}
 
-{{- /* (list root script variables) */ -}}
+{{- /* (list root container script variables) */ -}}
 {{- define "crowdcrunch.setupPod" -}}
 {{- $root := index . 0 }}{{ $of := list $root "setup" }}{{ $values := $root.Values.setup -}}
 metadata:
-  {{- include "crowdcrunch.podMetadata" (dict "root" $root "of" $of) | nindent 2 }}
+  {{- include "crowdcrunch.podMetadata" (dict "root" $root "of" $of "container" (index . 1)) | nindent 2 }}
 spec:
   {{- include "crowdcrunch.podSettings" (list $root "setup" 1000) | nindent 2 }}
   restartPolicy: OnFailure
   containers:
-    - name: setup
+    - name: {{ index . 1 }}
       image: {{ include "crowdcrunch.image" $of }}
       imagePullPolicy: {{ $root.Values.image.pullPolicy }}
-      command: [node, {{ index . 1 }}]
+      command: [node, {{ index . 2 }}]
       env:
         - { name: NODE_OPTIONS, value: {{ include "crowdcrunch.nodeOptions" $values.resources.limits.memory | quote }} }
-        {{- index . 2 | nindent 8 }}
+        {{- index . 3 | nindent 8 }}
       resources:
         {{- toYaml $values.resources | nindent 8 }}
       {{- include "crowdcrunch.containerSecurity" . | nindent 6 }}
