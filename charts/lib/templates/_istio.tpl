@@ -196,14 +196,10 @@ spec:
         {{- include "crowdcrunch.destinations" . | nindent 8 }}
 {{- end }}
 
-{{- /*
-(list root component): where its requests go, shared with its canary where it has one. A third element is the port; it is
-the one that was asked for where there is none.
-*/ -}}
+{{- /* (list root component), as above: where its requests go, shared with its canary where it has one. */ -}}
 {{- define "crowdcrunch.destinations" -}}
 {{- $root := index . 0 }}{{ $own := index . 1 -}}
-{{- $host := dict "host" $own.name -}}
-{{- if gt (len .) 2 }}{{ $_ := set $host "port" (dict "number" (index . 2)) }}{{ end -}}
+{{- $host := dict "host" $own.name "port" (dict "number" (int $own.port)) -}}
 {{- $canary := (include "crowdcrunch.values" (list $root $own.component) | fromYaml).canary -}}
 {{- if $canary.tag -}}
 {{- $weight := int $canary.weight -}}
@@ -263,7 +259,7 @@ spec:
         - { method: {{ toJson $method }}, uri: {{ ternary (dict "prefix" (trimSuffix "*" .)) (dict "exact" .) (hasSuffix "*" .) | toJson }} }
         {{- end }}
       route:
-        {{- include "crowdcrunch.destinations" (list $root .to (int .to.port)) | nindent 8 }}
+        {{- include "crowdcrunch.destinations" (list $root .to) | nindent 8 }}
       {{- if .repeatable }}
       timeout: 30s
       # A try is longer than the gateway's own limit for a request, 10 s.
