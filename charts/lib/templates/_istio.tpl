@@ -212,7 +212,7 @@ spec:
 
 {{- /*
 What comes in from outside, and nothing else: the paths that callers.yaml has for shoppers, in its order. Answers may be
-streams that last for hours, so that only what may be repeated has a time-out.
+streams that last for hours, so that only what may be repeated has a time-out; without one Istio waits for ever.
 */ -}}
 {{- define "crowdcrunch.shopperRoutes" -}}
 {{- $components := dict -}}
@@ -265,7 +265,6 @@ spec:
       # A try is longer than the gateway's own limit for a request, 10 s.
       retries: { attempts: 2, perTryTimeout: 12s, retryOn: "connect-failure,refused-stream,reset,gateway-error" }
       {{- else }}
-      timeout: 0s
       # Only where nothing has been sent: a mutation may have been done.
       retries: { attempts: 2, retryOn: "connect-failure,refused-stream" }
       {{- end }}
