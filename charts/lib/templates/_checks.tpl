@@ -53,6 +53,11 @@ are told at once. Types, names of keys and limits of single values are in values
 {{- if and (eq ($config.FAULT_INJECTION | default "false") "true") (eq ($config.NODE_ENV | default "") "production") -}}
 {{- $problems = append $problems (printf "%s.config (or defaults.config) has FAULT_INJECTION true with NODE_ENV production: faults on purpose are not for production; remove one of them." .component) -}}
 {{- end -}}
+{{- range $variable, $key := dict "PORT" "port" "METRICS_PORT" "port" "NODE_COMPILE_CACHE" "image" -}}
+{{- if hasKey ($values.config | default dict) $variable -}}
+{{- $problems = append $problems (printf "%s.config.%s cannot be set: %s.%s settles it." $component $variable $component $key) -}}
+{{- end -}}
+{{- end -}}
 {{- if and $values.autoscaling.enabled (gt (int $values.autoscaling.minReplicas) (int $values.autoscaling.maxReplicas)) -}}
 {{- $problems = append $problems (printf "%s.autoscaling.minReplicas is above %s.autoscaling.maxReplicas." .component .component) -}}
 {{- end -}}
