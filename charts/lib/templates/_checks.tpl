@@ -53,9 +53,9 @@ are told at once. Types, names of keys and limits of single values are in values
 {{- if and (eq ($config.FAULT_INJECTION | default "false") "true") (eq ($config.NODE_ENV | default "") "production") -}}
 {{- $problems = append $problems (printf "%s.config (or defaults.config) has FAULT_INJECTION true with NODE_ENV production: faults on purpose are not for production; remove one of them." .component) -}}
 {{- end -}}
-{{- range $variable, $key := dict "PORT" "port" "METRICS_PORT" "port" "NODE_COMPILE_CACHE" "image" -}}
+{{- range $variable := list "PORT" "METRICS_PORT" -}}
 {{- if hasKey ($values.config | default dict) $variable -}}
-{{- $problems = append $problems (printf "%s.config.%s cannot be set: %s.%s settles it." $component $variable $component $key) -}}
+{{- $problems = append $problems (printf "%s.config.%s cannot be set: %s.port settles it." $component $variable $component) -}}
 {{- end -}}
 {{- end -}}
 {{- if and $values.autoscaling.enabled (gt (int $values.autoscaling.minReplicas) (int $values.autoscaling.maxReplicas)) -}}
