@@ -21,6 +21,9 @@ const onKafka = [
 /** Tests of tools that need a database; the others are unit tests. */
 const toolsOnPostgres = "tools/**/*.int.test.ts";
 
+/** Tests that need helm. */
+const onHelm = "test/chart/**/*.test.ts";
+
 /** Tests run as the services do, by Node itself; Vite would also resolve a second copy of graphql, which it refuses. */
 const experimental = { viteModuleRunner: false };
 
@@ -65,17 +68,29 @@ export default defineConfig({
         },
       },
       {
+        test: {
+          name: "chart",
+          experimental,
+          include: [onHelm],
+          exclude,
+          globalSetup: "test/chart/global-setup.ts",
+          setupFiles: "test/chart/skip.ts",
+          testTimeout: 60_000,
+          sequence: { groupOrder: 4 },
+        },
+      },
+      {
         // The whole shop as separate processes, which keep both cores busy: one file at a time, after all others.
         test: {
           name: "whole",
           experimental,
           include: ["test/**/*.test.ts"],
-          exclude: [...exclude, unitTests, ...onKafka],
+          exclude: [...exclude, unitTests, ...onKafka, onHelm],
           globalSetup: "test/global-setup.ts",
           fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 180_000,
-          sequence: { groupOrder: 4 },
+          sequence: { groupOrder: 5 },
         },
       },
     ],
