@@ -1,8 +1,8 @@
 import { unkept } from "@crowdcrunch/auditor/acknowledged";
+import type { Acknowledged } from "@crowdcrunch/auditor/acknowledged";
 import type { Query } from "@crowdcrunch/auditor/query";
 import type { Pool } from "pg";
 import { endStates } from "../e2e/steady-load.ts";
-import type { Acknowledged } from "../e2e/steady-load.ts";
 
 /** What the books say about orders that shoppers were told of; a sentence for each that is lost or doubled. */
 export interface Verdict {
@@ -25,8 +25,8 @@ export async function compare(
 ): Promise<Verdict> {
   const { rows } = await books.query<OrderRow>(
     `SELECT id::text, number, idempotency_key::text AS key, status FROM orders.orders
-     WHERE kind = 'SALE' AND (placed_by = ANY($1::uuid[]) OR number = ANY($2))`,
-    [shopperIds, acknowledged.map(({ number }) => number)],
+     WHERE kind = 'SALE' AND (placed_by = ANY($1::uuid[]) OR id = ANY($2::uuid[]))`,
+    [shopperIds, acknowledged.map(({ id }) => id)],
   );
   const query: Query = async (sql, values) => (await books.query(sql, values)).rows;
   const lost = (await unkept(query, acknowledged)).map(({ id, why }) => `${id}: ${why}`);
