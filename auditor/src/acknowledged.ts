@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { text } from "node:stream/consumers";
 import type { Query } from "./query.ts";
 
 /**
@@ -24,9 +25,10 @@ export interface Unkept extends Record<string, unknown> {
   why: string;
 }
 
-/** Reads a driver's log. Throws with the line's number where one is not what it should be; a cut last line is none. */
+/** Reads a driver's log, "-" from standard input. Throws with the line's number where one is not what it should be; a cut last line is none. */
 export async function readDriverLog(file: string): Promise<Acknowledged[]> {
-  const lines = (await readFile(file, "utf8")).split("\n");
+  const content = file === "-" ? await text(process.stdin) : await readFile(file, "utf8");
+  const lines = content.split("\n");
   const last = new Map<string, Acknowledged>();
   for (const [index, line] of lines.slice(0, -1).entries()) {
     const told = parse(line);
