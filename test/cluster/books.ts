@@ -44,7 +44,7 @@ export async function judgeBooks(
 /** Has the auditor check once, with no time left to anything. Throws with its findings. */
 async function auditInside(shop: Shop): Promise<string> {
   const told = shop.acknowledged.map((order) => `${JSON.stringify(order)}\n`).join("");
-  const command = ["env", "WINDOW=0", "ACKNOWLEDGED=-", "node", "auditor/src/once.ts"];
+  const command = ["node", "auditor/src/once.ts", "WINDOW=0", "ACKNOWLEDGED=-"];
   return shop.exec("auditor", command, { input: told, timeoutMs: 60_000 });
 }
 

@@ -1,14 +1,15 @@
 import type { Cluster } from "@crowdcrunch/tools/cluster/cluster";
 import type { Shop } from "./shop.ts";
 
-/** Asks an address from where it runs; prints "HTTP 200 …" with the answer's beginning, "answered …", or "refused …". */
+/** Asks an address from where it runs, a graph for its own name; prints "HTTP 200 …" with the answer's beginning, "answered …", or "refused …". */
 const asking = `
 const url = new URL(process.argv[1]);
 const end = (text) => { console.log(text); process.exit(0); };
 setTimeout(() => end("silent"), 8000);
 const why = (error) => end("refused " + (error.cause?.code ?? error.code ?? error.message));
 if (url.protocol === "http:") {
-  fetch(url).then(async (answer) => end("HTTP " + answer.status + " " + (await answer.text()).slice(0, 60)), why);
+  const question = { method: "POST", headers: { "content-type": "application/json" }, body: '{"query":"{ __typename }"}' };
+  fetch(url, url.pathname === "/graphql" ? question : {}).then(async (answer) => end("HTTP " + answer.status + " " + (await answer.text()).slice(0, 60)), why);
 } else {
   // What a bare connection sees: Postgres answers N to a request for TLS, Kafka its list of versions.
   const postgres = [0, 0, 0, 8, 4, 210, 22, 47];

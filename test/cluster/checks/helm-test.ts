@@ -14,7 +14,9 @@ export default check({
       what: `${shop.namespace}, during helm test`,
     });
     const beganMs = performance.now();
-    const said = await shop.helm(["test", shop.release, "--logs", "--timeout", "2m"]).finally(() => void sampling.end());
+    const said = await shop
+      .helm(["test", shop.release, "--logs", "--timeout", "2m"])
+      .finally(() => void sampling.end());
     const seconds = (performance.now() - beganMs) / 1_000;
     for (const line of said.split("\n").filter((text) => /^\s+\d\d:\d\d:\d\d/.test(text))) say(line.trim());
     expect(`it takes less than ${promisedSeconds} s`, seconds < promisedSeconds, `${seconds.toFixed(1)} s`);

@@ -5,7 +5,7 @@ import { askFrom } from "../outsider.ts";
 const wrong = [
   { from: "customers", target: "http://orders:4004/graphql" },
   { from: "orders", target: "http://payments:4005/graphql" },
-  { from: "frontend", target: "http://provider:4010/v1/tokens" },
+  { from: "frontend", target: "http://provider:4010/v1/operations/none" },
 ] as const;
 
 export default check({
@@ -32,6 +32,12 @@ export default check({
     // The gateway calls orders, and nothing there but its graph.
     const path = await askFrom((command) => shop.exec("gateway", command), "http://orders:4104/metrics");
     expect("another port of orders is not the gateway's", /^(refused|HTTP 403)/.test(path), path);
-    return `403 for ${answers.join(", ")}; ${allowed.join(" and ")} for those who may`;
+    // Neither has the simulated provider anything to do with the broker, nor the other way round.
+    const [reader, stranger] = await Promise.all(
+      ["orders", "provider"].map((from) => askFrom((command) => shop.exec(from, command), "tcp://kafka:9092")),
+    );
+    expect("orders reaches the broker", reader!.startsWith("answered"), reader);
+    expect("the provider does not", stranger!.startsWith("refused"), stranger);
+    return `403 for ${answers.join(", ")}; ${allowed.join(" and ")} for those who may; the provider is cut off from the broker`;
   },
 });
