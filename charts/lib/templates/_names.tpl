@@ -62,7 +62,6 @@ A canary's pods have the label crowdcrunch/track: canary, all others crowdcrunch
 {{- $root := index . 0 }}{{ $component := index . 1 -}}
 {{- $own := index $root.Values $component | default dict | deepCopy -}}
 {{- $defaults := deepCopy $root.Values.defaults -}}
-{{- /* A null of the component takes away what `defaults` has, as it does between files of values. */ -}}
 {{- mergeOverwrite $defaults $own | toYaml -}}
 {{- end }}
 
