@@ -148,7 +148,7 @@ async function within(work: () => Promise<void>, seconds: number): Promise<void>
 /** Nothing is on its way any more, and that twice: what a consumer has just read is in no table for a moment. */
 async function untilQuiet(world: World): Promise<void> {
   let quiet = 0;
-  await world.until("quiet", async () => (quiet = (await world.underWay()) === 0 ? quiet + 1 : 0) >= 5, 60);
+  await world.until("quiet", async () => (quiet = (await world.underWay()) === 0 ? quiet + 1 : 0) >= 5, 240);
 }
 
 async function judgeBooks(place: Place, load: Load, course: Course): Promise<Verdict> {
