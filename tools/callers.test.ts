@@ -1,7 +1,8 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { callers, callersFile, callersText } from "./callers.ts";
+import { faultsFolder, meshFaultFiles } from "./mesh-faults.ts";
 import { repositoryRoot, serviceNames } from "./schemas.ts";
 
 describe("the graph of callers", () => {
@@ -45,4 +46,11 @@ describe("the graph of callers", () => {
     const names = edges.map(({ from, to }) => `${from} ${to}`);
     expect(new Set(names).size).toBe(names.length);
   });
+});
+
+test("istio/faults has a delay and an abort for each service and for the provider, and nothing else", () => {
+  const files = meshFaultFiles();
+  const expected = [...serviceNames(), "provider"].flatMap((name) => [`${name}-abort.yaml`, `${name}-delay.yaml`]);
+  expect(readdirSync(join(repositoryRoot, faultsFolder)).toSorted()).toEqual(expected.toSorted());
+  for (const [file, text] of files) expect(readFileSync(join(repositoryRoot, file), "utf8"), file).toBe(text);
 });

@@ -2,12 +2,11 @@
  * Writes callers.yaml: who may call whom in a cluster, as data. The chart makes its NetworkPolicies and, with Istio, its
  * AuthorizationPolicies and routes of it. `--check` writes nothing and fails when the committed file is stale.
  */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { services } from "@crowdcrunch/gateway/config";
 import { passThrough } from "@crowdcrunch/gateway/paths";
 import { shopPaths, shopperPaths } from "@crowdcrunch/provider/paths";
-import { repositoryRoot } from "./schemas.ts";
+import { main } from "./environment.ts";
+import { keepFresh } from "./generated-file.ts";
 
 /** Where the graph of callers is kept. */
 export const callersFile = "callers.yaml";
@@ -88,16 +87,4 @@ function edgeText({ from, to, port, operations }: Edge): string {
   return `  - from: ${from}\n    to: ${to}\n    port: ${port}\n    operations:\n${lines.join("")}`;
 }
 
-if (import.meta.main) {
-  const target = join(repositoryRoot, callersFile);
-  const text = callersText();
-  if (existsSync(target) && readFileSync(target, "utf8") === text) {
-    console.log(`${callersFile} is up to date.`);
-  } else if (process.argv.includes("--check")) {
-    console.error(`${callersFile} is stale: run make callers and commit it.`);
-    process.exitCode = 1;
-  } else {
-    writeFileSync(target, text);
-    console.log(`${callersFile} written.`);
-  }
-}
+if (import.meta.main) await main(async () => keepFresh(callersFile, callersText(), "callers"));

@@ -41,6 +41,11 @@ export const freshnessChecks: Check[] = [
     arguments: ["tools/callers.ts", "--check"],
     wayOut: "run make callers and commit callers.yaml",
   },
+  {
+    name: "faults of the mesh are fresh",
+    arguments: ["tools/mesh-faults.ts", "--check"],
+    wayOut: "run make callers and commit istio/faults",
+  },
 ];
 
 /** Runs the checks one after the other, with their output, and returns how many passed and failed. */

@@ -4,11 +4,12 @@
  * *.graphql files of CLIENTS=<folder,…>, such as a storefront's. `--check` writes nothing and fails when it is stale.
  */
 import { createHash } from "node:crypto";
-import { existsSync, globSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, globSync, readFileSync } from "node:fs";
 import { isAbsolute, join, relative } from "node:path";
 import { Kind, buildSchema, getOperationAST, parse, printSchema, validate } from "graphql";
 import type { DocumentNode, GraphQLSchema } from "graphql";
 import { Problem, main } from "./environment.ts";
+import { keepFresh } from "./generated-file.ts";
 import { repositoryRoot } from "./schemas.ts";
 import { composeGraph } from "./supergraph.ts";
 
@@ -95,14 +96,6 @@ function filesIn(folder: string, pattern: string): string[] {
 if (import.meta.main) {
   await main(async () => {
     const folders = (process.env.CLIENTS ?? "").split(",").filter(Boolean);
-    const text = operationsText(folders);
-    const target = join(repositoryRoot, operationsFile);
-    if (existsSync(target) && readFileSync(target, "utf8") === text) console.log(`${operationsFile} is up to date.`);
-    else if (process.argv.includes("--check"))
-      throw new Problem(`${operationsFile} is stale: run make operations and commit it.`);
-    else {
-      writeFileSync(target, text);
-      console.log(`${operationsFile} written.`);
-    }
+    keepFresh(operationsFile, operationsText(folders), "operations");
   });
 }

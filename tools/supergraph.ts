@@ -4,12 +4,12 @@
  * The subgraphs' addresses in it are placeholders (http://orders/graphql): the gateway replaces them by its
  * configuration. `--check` writes nothing and fails when the committed file is stale.
  */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { composeServices } from "@apollo/composition";
 import type { CompositionResult } from "@apollo/composition";
 import { parse } from "graphql";
 import type { GraphQLError } from "graphql";
+import { Problem, main } from "./environment.ts";
+import { keepFresh } from "./generated-file.ts";
 import { readSubgraph, repositoryRoot, subgraphNames } from "./schemas.ts";
 
 /** Where the composed graph is kept. */
@@ -49,19 +49,13 @@ function describeError(error: GraphQLError): string {
 }
 
 if (import.meta.main) {
-  const target = join(repositoryRoot, supergraphFile);
-  const { text, problems, hints } = supergraphText();
-  for (const hint of hints) console.log(`  ${hint}`);
-  if (text === undefined) {
-    console.error(`The services' schemas do not compose:\n${problems.map((problem) => `  ${problem}`).join("\n")}`);
-    process.exitCode = 1;
-  } else if (existsSync(target) && readFileSync(target, "utf8") === text) {
-    console.log(`${supergraphFile} is up to date.`);
-  } else if (process.argv.includes("--check")) {
-    console.error(`${supergraphFile} is stale: run make supergraph and commit it.`);
-    process.exitCode = 1;
-  } else {
-    writeFileSync(target, text);
-    console.log(`${supergraphFile} written.`);
-  }
+  await main(async () => {
+    const { text, problems, hints } = supergraphText();
+    for (const hint of hints) console.log(`  ${hint}`);
+    if (text === undefined)
+      throw new Problem(
+        `The services' schemas do not compose:\n${problems.map((problem) => `  ${problem}`).join("\n")}`,
+      );
+    keepFresh(supergraphFile, text, "supergraph");
+  });
 }
