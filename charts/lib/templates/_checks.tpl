@@ -37,6 +37,13 @@ are told at once. Types, names of keys and limits of single values are in values
 {{- if and (eq (.Values.defaults.config.NODE_ENV | default "") "production") (not .Values.hostname) (not .Values.publicUrl) -}}
 {{- $problems = append $problems "hostname is empty, and so is publicUrl: with NODE_ENV production, links in mails need an address that shoppers can reach." -}}
 {{- end -}}
+{{- /* The schema takes any key for a service's, so that a new one has nothing to add there. What no service is called: */ -}}
+{{- $keys := splitList " " "global lib nameOverride image imagePullSecrets defaults hostname tls publicUrl ingress secrets mail externalPostgres externalKafka setup purchase networkPolicies istio podAnnotations priorityClassName nodeSelector tolerations affinity antiAffinity topologySpread gateway provider auditor postgres kafka" -}}
+{{- range keys .Values | sortAlpha -}}
+{{- if not (or (has . $keys) (hasKey $.Subcharts .)) -}}
+{{- $problems = append $problems (printf "%s is a key that the chart does not know: values.yaml has all of them, and each service has one of its name." .) -}}
+{{- end -}}
+{{- end -}}
 {{- $names := dict -}}
 {{- range concat (list (dict "component" "setup" "name" (include "crowdcrunch.name" (list . "setup")) "kind" "setup")) (include "crowdcrunch.components" . | fromYamlArray) -}}
 {{- $component := .component -}}
