@@ -1,5 +1,8 @@
-import { expect, test } from "vitest";
-import { doubtAbout, maxRequestBytes, requestsOf } from "./producer.ts";
+import type { Kafka, RecordMetadata } from "kafkajs";
+import { afterEach, expect, test, vi } from "vitest";
+import { isUnavailable } from "../errors.ts";
+import type { KafkaClient } from "./client.ts";
+import { doubtAbout, maxRequestBytes, openProducer, requestsOf } from "./producer.ts";
 
 const message = (value: string) => ({ key: "key", value, headers: {}, bytes: value.length });
 const acknowledged = (partition: number, errorCode = 0) => ({ topicName: "orders", partition, errorCode });
@@ -30,4 +33,35 @@ test("messages are sent in order, in as few requests as their size allows", () =
   const sizes = requestsOf(values.map(message)).map((request) => request.map(({ bytes }) => bytes));
   expect(sizes).toEqual([[100, maxRequestBytes - 100], [1], [maxRequestBytes + 5], [7, 8]]);
   expect(requestsOf([])).toEqual([]);
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+test("a send that kafkajs never settles is given up in less than half a minute, and the next has a producer of its own", async () => {
+  vi.useFakeTimers();
+  const answers: Promise<RecordMetadata[]>[] = [new Promise(() => {}), Promise.resolve([])];
+  const disconnected: number[] = [];
+  let made = 0;
+  const kafka = {
+    producer() {
+      const own = made++;
+      return {
+        on: () => () => {},
+        connect: async () => {},
+        send: () => answers[own],
+        disconnect: async () => void disconnected.push(own),
+      };
+    },
+  } as unknown as Kafka;
+  const client = { kafka: () => kafka } as unknown as KafkaClient;
+  const producer = openProducer(client);
+  const given = producer.send("orders", [message("first")]).catch((error: unknown) => error);
+  const next = producer.send("orders", [message("second")]);
+  await vi.advanceTimersByTimeAsync(30_000);
+  expect(isUnavailable(await given)).toBe(true);
+  await next;
+  expect([made, disconnected]).toEqual([2, [0]]);
+  await producer.close();
 });
