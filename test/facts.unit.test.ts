@@ -15,6 +15,7 @@ import { createLogger } from "@crowdcrunch/kit/logger";
 import { createMetrics } from "@crowdcrunch/kit/metrics";
 import { eventLogVariables, processVariables, serviceVariables } from "@crowdcrunch/kit/variables";
 import { providerVariables } from "@crowdcrunch/provider/provider";
+import { purchaseVariables, rotationVariables, setupVariables } from "@crowdcrunch/setup/variables";
 import { environmentOf, services, shopAddresses } from "@crowdcrunch/tools/processes";
 import type { ShopAddresses } from "@crowdcrunch/tools/processes";
 import { readSubgraph, repositoryRoot, serviceNames } from "@crowdcrunch/tools/schemas";
@@ -61,6 +62,14 @@ test("the auditor describes its variables", () => {
     (name) => !(name in processVariables) && !(name in eventLogVariables),
   );
   expect(describedVariables(read("auditor/README.md"), { ...processVariables })).toEqual(own.sort());
+});
+
+test("the setup describes its variables", () => {
+  const own = [setupVariables, rotationVariables, purchaseVariables].flatMap(({ properties }) =>
+    Object.keys(properties),
+  );
+  const named = [...new Set(own)].filter((name) => name.includes("_")).sort();
+  expect(describedVariables(read("setup/README.md"), {})).toEqual(named);
 });
 
 /** Variables that a README names where it speaks of them, without those that every process has. */

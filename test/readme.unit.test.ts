@@ -15,6 +15,7 @@ const pages = [
   "gateway/README.md",
   "provider/README.md",
   "auditor/README.md",
+  "setup/README.md",
   "packages/events/README.md",
   ...serviceNames().map((name) => `services/${name}/README.md`),
   ...readdirSync(join(repositoryRoot, "docs/adr")).map((file) => `docs/adr/${file}`),

@@ -16,6 +16,8 @@ export interface ShopDatabase {
   name: string;
   services: string[];
   passwordOf: (role: string) => string;
+  /** Where the administrator's password comes from, and what to do where it is refused. */
+  passwordHint: string;
   /** True where the shop's events are on Kafka. */
   kafka: boolean;
   /** How long to wait until Postgres is asked again, in ms. */
@@ -48,7 +50,7 @@ export async function prepareDatabase(options: ShopDatabase): Promise<void> {
   for (;;) {
     await untilPostgresAnswers({
       url: adminUrl,
-      refused: `Postgres at ${host} refuses the password of ${username}: its data are of another Secret than this one. Bring that Secret back from a backup; or, where the data may be lost, remove the volume claim of Postgres.`,
+      refused: `Postgres at ${host} refuses the password of ${username}: ${options.passwordHint}`,
       everyMs: pauseMs,
       waiting,
     });

@@ -13,23 +13,15 @@ import { TooLate } from "@crowdcrunch/shopper/patience";
 import { makeAccount, order, putIntoCart, quoteOf, visit } from "@crowdcrunch/shopper/shopper";
 import { followTimeline } from "@crowdcrunch/shopper/timeline";
 import { money } from "@crowdcrunch/shopper/words";
-import Type from "typebox";
 import { endOnSignals, say, waitingFor } from "./progress.ts";
-
-const variables = Type.Object({
-  SHOP_URL: Type.String({
-    pattern: "^https?://[^/?#]+$",
-    description: "where the gateway is, without a path",
-    examples: ["http://gateway:4000"],
-  }),
-});
+import { purchaseVariables } from "./variables.ts";
 
 /** How long a gateway or a service may take to be there, in ms. */
 const patienceMs = 60_000;
 
 endOnSignals();
 await main(async () => {
-  const { SHOP_URL: shopUrl } = readConfig(variables, processEnvironment());
+  const { SHOP_URL: shopUrl } = readConfig(purchaseVariables, processEnvironment());
   const beganMs = performance.now();
   const direct = openGraph(`${shopUrl}/graphql`, { timeoutMs: 15_000 });
   try {

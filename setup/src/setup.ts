@@ -35,6 +35,10 @@ export async function setUp(env: Record<string, string | undefined>, say: Say): 
     name: config.POSTGRES_DATABASE,
     services,
     passwordOf,
+    passwordHint:
+      config.POSTGRES_ADMIN_PASSWORD === undefined
+        ? `its data are of another Secret than ${config.SECRETS_NAME}. Bring that Secret back from a backup; or, where the data may be lost, remove the volume claim of Postgres.`
+        : "give the right one in the Secret that POSTGRES_ADMIN_PASSWORD is taken from.",
     kafka: config.KAFKA_BROKERS !== undefined,
     say,
   });

@@ -88,6 +88,15 @@ export const setupVariables = Type.Object({
   ),
 });
 
+/** Variables of the purchase. */
+export const purchaseVariables = Type.Object({
+  SHOP_URL: Type.String({
+    pattern: "^https?://[^/?#]+$",
+    description: "where the gateway is, without a path",
+    examples: ["http://gateway:4000"],
+  }),
+});
+
 export type KeyConfig = Omit<Static<typeof rotationVariables>, "WAIT_SECONDS">;
 export type SetupConfig = Static<typeof setupVariables>;
 
