@@ -9,15 +9,22 @@ import type { Rendered } from "./render.ts";
 import { problemsOfTraffic } from "./traffic-facts.ts";
 import { problemsOfVariables, schemasOfParts } from "./variables.ts";
 
-/** What is wrong with a render, a sentence each. Names of Secrets that its values give are in `givenSecrets`. */
-export async function problemsOf(shop: Rendered, givenSecrets: string[] = []): Promise<string[]> {
+/** What is there without being rendered, because values name it. */
+export interface GivenByValues {
+  secrets: string[];
+  /** Services without a dot in their names. */
+  hosts: string[];
+}
+
+/** What is wrong with a render, a sentence each. */
+export async function problemsOf(shop: Rendered, given: GivenByValues = { secrets: [], hosts: [] }): Promise<string[]> {
   const { manifests } = shop;
   const workloads = workloadsOf(manifests);
   const schemas = await schemasOfParts();
   return [
     ...workloads.flatMap(problemsOfPod),
-    ...problemsOfReferences(shop, madeBySetup(shop, givenSecrets)),
-    ...problemsOfTraffic(shop),
+    ...problemsOfReferences(shop, madeBySetup(shop, given.secrets)),
+    ...problemsOfTraffic(shop, given.hosts),
     ...workloads.flatMap((workload) => problemsOfVariables(workload, manifests, schemas)),
     ...partsWithout(
       workloads.map(({ title, containers }) => `${title} ${containers[0]?.name}`),

@@ -1,5 +1,6 @@
 /** Every profile with every switch: what the chart is rendered with. */
 import { serviceNames } from "@crowdcrunch/tools/schemas";
+import type { GivenByValues } from "./facts.ts";
 import type { Values } from "./render.ts";
 
 export interface Profile {
@@ -16,17 +17,24 @@ export interface Switch {
   not?: string[];
 }
 
-/** Names of Secrets that values below give, and that therefore are there. */
-export const givenSecrets = [
-  "shop-cert",
-  "shop-secrets",
-  "shop-key",
-  "shop-mail",
-  "postgres-admin",
-  "postgres-ca",
-  "kafka-ca",
-  "kafka-user",
-];
+/** What values below name, and what therefore is there. */
+export const given: GivenByValues = {
+  secrets: [
+    ...[
+      "shop-cert",
+      "shop-secrets",
+      "shop-key",
+      "shop-mail",
+      "postgres-admin",
+      "postgres-ca",
+      "kafka-ca",
+      "kafka-user",
+    ],
+    // Of the examples for operators.
+    ...["shop-db-admin", "shop-db-ca", "shop-cluster-ca-cert", "shop"],
+  ],
+  hosts: ["shop-db-rw", "shop-kafka-bootstrap"],
+};
 
 const production: Values = {
   hostname: "shop.example.com",
@@ -40,6 +48,15 @@ export const profiles: Profile[] = [
   { name: "laptop", files: [] },
   { name: "min", files: ["values-min.yaml"] },
   { name: "production", files: ["values-production.yaml"], values: production },
+  {
+    name: "operators",
+    files: [
+      "values-production.yaml",
+      "docs/kubernetes/values-cloudnativepg.yaml",
+      "docs/kubernetes/values-strimzi.yaml",
+    ],
+    values: { hostname: production["hostname"], tls: production["tls"], payments: production["payments"] },
+  },
 ];
 
 export const switches: Switch[] = [
@@ -70,7 +87,7 @@ export const switches: Switch[] = [
   {
     name: "faults",
     values: { defaults: { config: { FAULT_INJECTION: true, FAULTS: "graphql.request:delay:delayMs=500" } } },
-    not: ["production"],
+    not: ["production", "operators"],
   },
   { name: "mails", values: { mail: { from: "Shop <shop@example.com>", smtpUrlSecret: { name: "shop-mail" } } } },
   {

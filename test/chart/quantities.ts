@@ -1,5 +1,6 @@
 /** Amounts as Kubernetes writes them. */
-import type { Workload } from "./manifests.ts";
+import { ofKind } from "./manifests.ts";
+import type { Manifest, Workload } from "./manifests.ts";
 
 const suffixes: Record<string, number> = {
   "": 1,
@@ -30,16 +31,23 @@ export interface Sum {
   bytes: number;
 }
 
-/** What all pods that go on for ever ask for, or may take, together with those of Jobs while they run. */
-export function sumOf(workloads: Workload[], which: "requests" | "limits"): Sum {
+/** How many pods a workload has at least; none of a CronJob that only people start. */
+export function podsOf(workload: Workload, manifests: Manifest[]): number {
+  const { spec } = workload.manifest;
+  if (workload.kind === "CronJob") return spec.suspend ? 0 : 1;
+  const scaler = ofKind(manifests, "HorizontalPodAutoscaler").find(({ spec: { scaleTargetRef: target } }) => {
+    return target.kind === workload.kind && target.name === workload.name;
+  });
+  return scaler?.spec.minReplicas ?? spec.replicas ?? 1;
+}
+
+/** What the containers of one pod ask for, or may take. */
+export function sumOfPod({ containers }: Workload, which: "requests" | "limits"): Sum {
   const sum: Sum = { cores: 0, bytes: 0 };
-  for (const { manifest, containers } of workloads) {
-    const pods = manifest.kind === "CronJob" && manifest.spec.suspend ? 0 : (manifest.spec.replicas ?? 1);
-    for (const container of containers) {
-      const { cpu = 0, memory = 0 } = container["resources"]?.[which] ?? {};
-      sum.cores += pods * cores(cpu);
-      sum.bytes += pods * bytes(memory);
-    }
+  for (const container of containers) {
+    const { cpu = 0, memory = 0 } = container["resources"]?.[which] ?? {};
+    sum.cores += cores(cpu);
+    sum.bytes += bytes(memory);
   }
   return sum;
 }

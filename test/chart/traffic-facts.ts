@@ -5,11 +5,12 @@ import { behind, meshAllows, networkAllows } from "./reach.ts";
 import type { Rendered } from "./render.ts";
 import { environmentOf } from "./variables.ts";
 
-export function problemsOfTraffic(shop: Rendered): string[] {
+/** Hosts in `givenHosts` are there without being rendered. */
+export function problemsOfTraffic(shop: Rendered, givenHosts: string[] = []): string[] {
   const { manifests } = shop;
   const workloads = workloadsOf(manifests);
   return [
-    ...workloads.flatMap((workload) => calls(shop, workload, workloads)),
+    ...workloads.flatMap((workload) => calls(shop, workload, workloads, givenHosts)),
     ...policySelectors(manifests, workloads),
     ...ofKind(manifests, "AuthorizationPolicy").flatMap((policy) => principals(policy, shop)),
     ...routes(shop, workloads),
@@ -17,13 +18,14 @@ export function problemsOfTraffic(shop: Rendered): string[] {
 }
 
 /** Addresses inside are plain names of Services; those outside have dots. */
-function calls(shop: Rendered, from: Workload, workloads: Workload[]): string[] {
+function calls(shop: Rendered, from: Workload, workloads: Workload[], givenHosts: string[]): string[] {
   return from.containers.flatMap((container) => {
     const { environment } = environmentOf(container, shop.manifests);
     // The Job is told of Kafka so that it closes the other event log; it does not speak to it.
     if (container.name === "setup") delete environment["KAFKA_BROKERS"];
     return addressesIn(environment).flatMap(({ variable, host, port }) => {
       const service = ofKind(shop.manifests, "Service").find(({ metadata }) => metadata.name === host);
+      if (givenHosts.includes(host)) return [];
       const title = `${from.title}: ${variable} leads to ${host}:${port}`;
       if (!service) return [`${title}, which is not there`];
       const targets = behind(service, port, workloads);
@@ -113,9 +115,11 @@ function routes(shop: Rendered, workloads: Workload[]): string[] {
     if (!service) return void problems.push(`${title} is no Service`);
     const ports = service.spec.ports as { port: number }[];
     if (port !== undefined && !ports.some((own) => own.port === port)) problems.push(`${title} has no port ${port}`);
-    if (port === undefined && ports.length > 1 && manifest.kind !== "DestinationRule") {
+    // Inside a mesh a route without a port goes on to the port that was asked; what comes from outside asked another.
+    const fromOutside =
+      manifest.kind === "HTTPRoute" || manifest.spec.gateways?.some((name: string) => name !== "mesh");
+    if (port === undefined && ports.length > 1 && fromOutside)
       problems.push(`${title} has several ports, and none is named`);
-    }
     const subsets = rules
       .filter(({ spec }) => serviceOf(spec.host) === service)
       .flatMap(({ spec }) => spec.subsets ?? []);
