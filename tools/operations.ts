@@ -1,7 +1,8 @@
 /**
  * `make operations`: lists the GraphQL operations of the shop's own clients in gateway/operations.json, for a gateway
- * that takes no others (its variable OPERATIONS_FILE). They are the documents in template literals of tools/ and in
- * *.graphql files of CLIENTS=<folder,…>, such as a storefront's. `--check` writes nothing and fails when it is stale.
+ * that takes no others (its variable OPERATIONS_FILE). They are the documents in template literals of tools/ and
+ * packages/shopper and in *.graphql files of CLIENTS=<folder,…>, such as a storefront's. `--check` writes nothing and
+ * fails when it is stale.
  */
 import { createHash } from "node:crypto";
 import { existsSync, globSync, readFileSync } from "node:fs";
@@ -68,7 +69,7 @@ export function operationsText(folders: string[]): string {
     const operation = listed(body, file, schema);
     found.set(operation.id, operation);
   };
-  for (const file of filesIn("tools", "**/*.ts")) {
+  for (const file of ["tools", "packages/shopper/src"].flatMap((folder) => filesIn(folder, "**/*.ts"))) {
     for (const body of operationsIn(readFileSync(join(repositoryRoot, file), "utf8"))) take(body, file);
   }
   for (const file of folders.flatMap((folder) => filesIn(folder, "**/*.graphql"))) {
