@@ -24,13 +24,20 @@ export default class TallyReporter implements Reporter {
 function count(module: TestModule, tally: Tally): void {
   const file = module.relativeModuleId;
   const failedBefore = tally.failed.length;
-  for (const test of module.children.allTests()) {
+  const skipped: Tally["skipped"] = [];
+  const tests = [...module.children.allTests()];
+  for (const test of tests) {
     const result = test.result();
     const name = `${file} > ${test.fullName}`;
     if (result.state === "passed") tally.passed += 1;
     else if (result.state === "failed") tally.failed.push(name);
-    else tally.skipped.push({ name, reason: (result.state === "skipped" && result.note) || "no reason given" });
+    else skipped.push({ name, reason: (result.state === "skipped" && result.note) || "no reason given" });
   }
+  // A file all of which was skipped for one reason is one line.
+  const [first] = skipped;
+  const asOne = skipped.length === tests.length && skipped.every(({ reason }) => reason === first?.reason);
+  if (asOne && first) tally.skipped.push({ name: `${file} (${skipped.length} tests)`, reason: first.reason });
+  else tally.skipped.push(...skipped);
   // A file that cannot be loaded, or whose hooks fail, may have no failed test of its own.
   if (module.state() === "failed" && tally.failed.length === failedBefore) tally.failed.push(file);
 }
