@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { beforeAll, expect, inject, test } from "vitest";
 import { problemsOf } from "./facts.ts";
 import { ofKind, workloadsOf } from "./manifests.ts";
@@ -322,10 +325,12 @@ test.each(broken)("$what is found", async ({ how, says }) => {
 });
 
 test("what no schema has is found", async () => {
-  const found = await schemaProblems(
-    good.text.replace("replicas: 1", "replicas: one").replace("revisionHistoryLimit", "revisions"),
-  );
-  expect(found.join("\n")).toContain("additional properties 'revisions' not allowed");
-  expect(found.join("\n")).toMatch(/Kubernetes 1\.33\.\d+: Deployment\/\w+:.*got string, want integer/);
-  expect(found.join("\n")).toMatch(/Kubernetes 1\.3[4-9]\.\d+: Deployment/);
+  const folder = mkdtempSync(join(tmpdir(), "facts-"));
+  const text = good.text.replace("replicas: 1", "replicas: one").replace("revisionHistoryLimit", "revisions");
+  writeFileSync(join(folder, "broken.yaml"), text);
+  const found = (await schemaProblems([folder])).join("\n");
+  rmSync(folder, { recursive: true });
+  expect(found).toContain("additional properties 'revisions' not allowed");
+  expect(found).toMatch(/broken\.yaml, Kubernetes 1\.33\.\d+: Deployment\/\w+:.*got string, want integer/);
+  expect(found).toMatch(/Kubernetes 1\.3[4-9]\.\d+: Deployment/);
 });
