@@ -141,7 +141,12 @@ const planted: Planted[] = [
     `export * from "@crowdcrunch/payments/service";`,
     noImport,
   ],
-  ["the shopper imports a service", "packages/shopper/src/a.ts", `export * from "@crowdcrunch/users/service";`, noImport],
+  [
+    "the shopper imports a service",
+    "packages/shopper/src/a.ts",
+    `export * from "@crowdcrunch/users/service";`,
+    noImport,
+  ],
   ["the shopper imports the kit", "packages/shopper/src/a.ts", `export * from "@crowdcrunch/kit/program";`, "allowed"],
   ["the setup imports a service", "setup/src/main.ts", `export * from "@crowdcrunch/users/service";`, noImport],
   ["the setup imports tools", "setup/src/main.ts", `export * from "@crowdcrunch/tools/secrets";`, noImport],

@@ -67,7 +67,9 @@ test("a rotation that was broken off goes on where it was", async () => {
 
 test("without keys, or with a broken file, it says so and does nothing", async () => {
   writeFileSync(join(varDir, jwksFile), "{");
-  await expect(rotateKeys({ store: keyFiles(varDir), waitSeconds: 0, say: () => {} })).rejects.toThrow("jwks.json is not JSON");
+  await expect(rotateKeys({ store: keyFiles(varDir), waitSeconds: 0, say: () => {} })).rejects.toThrow(
+    "jwks.json is not JSON",
+  );
   rmSync(join(varDir, jwksFile));
   await expect(rotateKeys({ store: keyFiles(varDir), waitSeconds: 0, say: () => {} })).rejects.toThrow("make up");
 });
