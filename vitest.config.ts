@@ -75,6 +75,8 @@ export default defineConfig({
           exclude,
           globalSetup: "test/chart/global-setup.ts",
           setupFiles: "test/chart/skip.ts",
+          // All files need the services' variables, which a worker then loads once.
+          isolate: false,
           testTimeout: 60_000,
           sequence: { groupOrder: 4 },
         },
