@@ -12,7 +12,7 @@ import { checkPorts } from "./preflight.ts";
 import { isAlive, leftovers, readState } from "./supervisor-state.ts";
 import type { ProcessState, SupervisorState } from "./supervisor-state.ts";
 
-/** A process that died this often while the shop starts will not come up by waiting. */
+/** A process that died this often while somebody waits will not come up by waiting. */
 const hopelessRestarts = 4;
 /** Longer than a supervisor gives its processes. */
 const stopPatienceMs = 60_000;
@@ -99,6 +99,8 @@ export async function untilReady(
   options: { timeoutMs: number; progress?: (readiness: Readiness[]) => void },
 ): Promise<void> {
   const giveUpAt = performance.now() + options.timeoutMs;
+  // A process may have died before, and come up again.
+  const earlier = new Map(readState(plan.varDir)?.processes.map(({ name, restarts }) => [name, restarts]));
   for (;;) {
     const state = readState(plan.varDir);
     if (state?.phase === "failed") throw new Problem(`${state.problem}\n${lastLogOf(plan.varDir, state.problem)}`);
@@ -108,7 +110,8 @@ export async function untilReady(
     if (waiting.length === 0 && state?.phase === "running") return;
 
     const hopeless = state?.processes.find(
-      ({ name, restarts }) => restarts >= hopelessRestarts && waiting.some((process_) => process_.name === name),
+      ({ name, restarts }) =>
+        restarts - (earlier.get(name) ?? 0) >= hopelessRestarts && waiting.some((process_) => process_.name === name),
     );
     if (hopeless) {
       throw new Problem(
