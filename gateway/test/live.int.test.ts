@@ -21,6 +21,8 @@ let services: LiveServices;
 let database: TestDatabase;
 let gateway: RunningGateway;
 let tell: ReturnType<typeof tellerOf>;
+/** For what happens at once, on a busy machine too. */
+const patience = { timeout: 10_000 };
 const closing: (() => Promise<unknown>)[] = [];
 const ears: Ear[] = [];
 
@@ -123,7 +125,7 @@ describe("who listens", () => {
     const before = services.asked.orders;
     services.hold.until = new Promise<void>((resolve) => (release = resolve));
     const ear = follow(order, await tokenOf(order));
-    await vi.waitFor(() => expect(services.asked.orders).toBe(before + 1));
+    await vi.waitFor(() => expect(services.asked.orders).toBe(before + 1), patience);
     // The answer that is on its way still says PENDING.
     await change(order, "CONFIRMED");
     await sleep(300);
@@ -156,9 +158,9 @@ describe("who listens", () => {
     await ear.hears(isStatus("CONFIRMED"));
     const before = services.asked.orders;
     await tell.order(order);
-    await vi.waitFor(() => expect(services.asked.orders).toBeGreaterThan(before));
+    await vi.waitFor(() => expect(services.asked.orders).toBeGreaterThan(before), patience);
     await change(order, "OLD", 4);
-    await vi.waitFor(() => expect(services.asked.orders).toBeGreaterThan(before + 1));
+    await vi.waitFor(() => expect(services.asked.orders).toBeGreaterThan(before + 1), patience);
     await change(order, "SHIPPED", 6);
     await ear.hears(isStatus("SHIPPED"));
     expect(statuses(ear).filter((status) => status !== "PENDING")).toEqual(["CONFIRMED", "SHIPPED"]);
@@ -273,7 +275,10 @@ describe("a stream ends", () => {
     await ear.hears(isStatus("PENDING"));
     expect(await metric(gateway, "crowdcrunch_gateway_live_streams")).toBe(open + 1);
     ear.stop();
-    await vi.waitFor(async () => expect(await metric(gateway, "crowdcrunch_gateway_live_streams")).toBe(open));
+    await vi.waitFor(
+      async () => expect(await metric(gateway, "crowdcrunch_gateway_live_streams")).toBe(open),
+      patience,
+    );
     const before = services.asked.orders;
     await change(order, "CONFIRMED");
     await sleep(300);
@@ -330,7 +335,7 @@ describe("what goes wrong", () => {
     let heard = "";
     slow.setEncoding("utf8");
     slow.once("data", (text) => (heard += text));
-    await vi.waitFor(() => expect(heard).toContain("200 OK"));
+    await vi.waitFor(() => expect(heard).toContain("200 OK"), patience);
     slow.pause();
     const quick = follow(order, token);
     await quick.hears(isStatus("PENDING"));
@@ -376,7 +381,7 @@ describe("what goes wrong", () => {
       const beyond = await open(await tokenOf(others[1]!));
       expect([beyond.status, codeOf(beyond)]).toEqual([503, "UNAVAILABLE"]);
       mine[0]!.stop();
-      await vi.waitFor(async () => expect(await metric(narrow, "crowdcrunch_gateway_live_streams")).toBe(2));
+      await vi.waitFor(async () => expect(await metric(narrow, "crowdcrunch_gateway_live_streams")).toBe(2), patience);
       await follow(order, token, narrow).hears(isStatus("PENDING"));
     } finally {
       await narrow.stop();
