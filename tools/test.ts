@@ -29,10 +29,10 @@ function runTests(): Tally {
 
 const startedAt = performance.now();
 const unmet = unmetRequirements(environment.REQUIRE ?? "", environment);
-const generated = runChecks([
+const generated = await runChecks([
   { name: "generate resolver types", arguments: ["tools/codegen.ts"], wayOut: "see above" },
 ]);
-const checks = runChecks([...staticChecks, ...freshnessChecks]);
+const checks = await runChecks([...staticChecks, ...freshnessChecks]);
 const tally = runTests();
 
 const rule = "=".repeat(100);
