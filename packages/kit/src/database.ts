@@ -23,6 +23,8 @@ export interface Transaction extends Queryable {
   emit(event: EventToEmit): void;
   /** Runs after the commit; never when it rolls back. */
   afterCommit(action: () => void): void;
+  /** Of the service: what a transaction has done is told after its commit. */
+  readonly log: Logger;
 }
 
 export interface TransactionOptions {
@@ -74,6 +76,7 @@ export function openDatabase(options: DatabaseOptions): Database {
         ...queries(client, budgets, sent),
         emit: (event) => void events.push(outboxEvent(event)),
         afterCommit: (action) => void actions.push(action),
+        log: options.log,
       };
       try {
         const result = await work(tx);

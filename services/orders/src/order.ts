@@ -95,6 +95,7 @@ export type OrderHead = Omit<Order, "lines">;
 
 export interface TimelineEntry {
   orderId: string;
+  orderNumber: string;
   /** In capitals: PLACED, STOCK_RESERVED, … */
   what: string;
   detail?: string;
@@ -156,6 +157,7 @@ export function onOrderKey(order: Order) {
 export function note(effects: Effects, order: Order, what: string, detail?: string, actor?: Actor): void {
   effects.timeline.push({
     orderId: order.id,
+    orderNumber: order.number,
     what,
     ...(detail === undefined ? {} : { detail }),
     ...(actor ? { actor } : {}),

@@ -1,7 +1,8 @@
 import { statement } from "@crowdcrunch/kit/database";
 import type { Queryable, Transaction } from "@crowdcrunch/kit/database";
 import { openIncident } from "@crowdcrunch/kit/incidents";
-import type { Cancellation, Effects, Order, OrderLine, Refund } from "./order.ts";
+import type { Logger } from "@crowdcrunch/kit/logger";
+import type { Cancellation, Effects, Order, OrderLine, Refund, TimelineEntry } from "./order.ts";
 import { tellProgress } from "./progress.ts";
 
 // Orders as the saga reads and writes them: whole, with their lines, locked in id order.
@@ -146,13 +147,22 @@ export async function openBook(tx: Transaction, ids: string[]): Promise<OrderBoo
 
 /** Writes what a decision wants beside the orders' own state. */
 export async function saveEffects(tx: Transaction, effects: Effects): Promise<void> {
-  if (effects.timeline.length > 0) await tx.run(insertTimeline, [JSON.stringify(effects.timeline)]);
+  if (effects.timeline.length > 0) {
+    await tx.run(insertTimeline, [JSON.stringify(effects.timeline)]);
+    tx.afterCommit(() => logTimeline(tx.log, effects.timeline));
+  }
   if (effects.cancellations.length > 0)
     await tx.run(upsertCancellations, [JSON.stringify(latest(effects.cancellations))]);
   if (effects.refunds.length > 0) await tx.run(upsertRefunds, [JSON.stringify(latest(effects.refunds))]);
   for (const code of effects.couponsFreed) await tx.run(freeCoupons, [code]);
   for (const incident of effects.incidents) await openIncident(tx, effects.newId, incident);
   for (const event of effects.events) tx.emit(event);
+}
+
+/** By its number an order can be followed in the log. Particulars stay in the timeline: some are about people. */
+function logTimeline(log: Logger, entries: TimelineEntry[]): void {
+  for (const { orderId, orderNumber, what } of entries)
+    log.info({ order_number: orderNumber, order_id: orderId }, what);
 }
 
 /** One row an id: a batch may decide on the same row twice. */

@@ -17,18 +17,20 @@ import {
 } from "@crowdcrunch/events/orders";
 import { paymentActionRequired, paymentVoided, refundSettled } from "@crowdcrunch/events/payments";
 import { guestClaimed } from "@crowdcrunch/events/users";
+import { recordLog } from "@crowdcrunch/kit/testing/log-lines";
 import type { TestService } from "@crowdcrunch/kit/testing/service";
 import { until } from "@crowdcrunch/kit/testing/service";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { address, book, look, mug, newId, openOrders, place, product, reach, replies } from "./world.ts";
 
+const { log, lines: logged } = recordLog();
 let service: TestService;
 let ada: string;
 let adaId: string;
 let staff: string;
 
 beforeAll(async () => {
-  service = await openOrders({ PAYMENT_DEADLINE_SECONDS: "3600", EXPIRY_INTERVAL_MS: "50" });
+  service = await openOrders({ PAYMENT_DEADLINE_SECONDS: "3600", EXPIRY_INTERVAL_MS: "50" }, log);
   adaId = newId();
   ada = await service.signToken({ sub: adaId, roles: ["SHOPPER"] });
   staff = await service.signToken({ sub: newId(), roles: ["STAFF"] });
@@ -101,6 +103,16 @@ describe("a purchase", () => {
     for (let time = 0; time < 10; time++) await service.deliver(...reserved, ...authorized);
     expect((await service.emitted(paymentRequested)).filter(({ data }) => data.orderId === order.id)).toHaveLength(1);
     expect((await service.emitted(orderConfirmed)).filter(({ data }) => data.orderId === order.id)).toHaveLength(1);
+  });
+
+  test("is followed in the log by its number, and nothing about the shopper stands there", async () => {
+    const { order } = await confirmed();
+    const { timeline } = await look(service, ada, order.number);
+    const lines = logged.filter((line) => line["order_number"] === order.number);
+    expect(lines.map(({ msg }) => msg)).toEqual(timeline.map(({ what }: { what: string }) => what));
+    expect(lines.every((line) => line["order_id"] === order.id)).toBe(true);
+    const told = new Set(lines.flatMap(Object.keys));
+    expect(told).toEqual(new Set(["level", "time", "service", "msg", "order_id", "order_number"]));
   });
 
   test("has versions 1 to n without a gap", async () => {

@@ -2,6 +2,7 @@ import type { EventToEmit } from "@crowdcrunch/events/contract";
 import { digitalDeliverySent, shipmentDelivered, shipmentDispatched } from "@crowdcrunch/events/fulfillment";
 import { productChanged, stockRejected, stockReserved } from "@crowdcrunch/events/inventory";
 import { paymentAuthorized, paymentCaptured, paymentDeclined } from "@crowdcrunch/events/payments";
+import type { Logger } from "@crowdcrunch/kit/logger";
 import { until, testService } from "@crowdcrunch/kit/testing/service";
 import type { TestService } from "@crowdcrunch/kit/testing/service";
 import { randomUUID } from "node:crypto";
@@ -19,8 +20,11 @@ export const address = {
 };
 
 /** The orders service with a small catalogue: a mug, and a book to download. */
-export async function openOrders(env: Record<string, string> = {}): Promise<TestService> {
-  const service = await testService(orders, { env: { ORDER_LINK_SECRET: "a-secret-for-order-links", ...env } });
+export async function openOrders(env: Record<string, string> = {}, log?: Logger): Promise<TestService> {
+  const service = await testService(orders, {
+    env: { ORDER_LINK_SECRET: "a-secret-for-order-links", ...env },
+    ...(log ? { log } : {}),
+  });
   await service.deliver(product(mug, "Blue mug", 1, false), product(book, "Slow bread, e-book", 1, true));
   return service;
 }

@@ -7,6 +7,7 @@ import type { DeliveredEvent, EventLog, EventRecord } from "../eventlog.ts";
 import { defaultPartitions } from "../eventlog.ts";
 import { postgresEventLog } from "../eventlog-postgres.ts";
 import { createLogger } from "../logger.ts";
+import type { Logger } from "../logger.ts";
 import { start } from "../service.ts";
 import type { ServiceDefinition } from "../service.ts";
 import { createTestKeys } from "./access-tokens.ts";
@@ -67,12 +68,17 @@ export async function until(condition: () => Promise<boolean> | boolean, what: s
  */
 export async function testService<Variables extends TObject>(
   definition: ServiceDefinition<Variables>,
-  options: { env?: Record<string, string> | ((keys: TestKeys) => Record<string, string>); newId?: () => string } = {},
+  options: {
+    env?: Record<string, string> | ((keys: TestKeys) => Record<string, string>);
+    newId?: () => string;
+    /** In place of one that shows what LOG_LEVEL lets through. */
+    log?: Logger;
+  } = {},
 ): Promise<TestService> {
   const { name } = definition;
   const [database, keys] = await Promise.all([createDatabase(), createTestKeys()]);
   const own = typeof options.env === "function" ? options.env(keys) : (options.env ?? {});
-  const log = createLogger({ service: name, level: own["LOG_LEVEL"] ?? "silent" });
+  const log = options.log ?? createLogger({ service: name, level: own["LOG_LEVEL"] ?? "silent" });
   const pools: Pool[] = [];
   const logs = new Map<string, EventLog>();
 
