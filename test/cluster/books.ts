@@ -1,8 +1,10 @@
 import { auditShop } from "@crowdcrunch/auditor/audit";
 import { services } from "@crowdcrunch/auditor/invariant";
+import { openLog } from "@crowdcrunch/auditor/log";
+import { createLogger } from "@crowdcrunch/kit/logger";
 import type { Pool } from "pg";
 import { compare } from "../chaos/books.ts";
-import { countUnderWay } from "../e2e/purchases.ts";
+import { countUnderWay } from "../e2e/quiet.ts";
 import { expect } from "./check.ts";
 import type { Shop } from "./shop.ts";
 import type { World } from "./world.ts";
@@ -26,10 +28,13 @@ export async function judgeBooks(
   { until }: Pick<World, "until">,
   audit: (shop: Shop) => Promise<string> = auditInside,
 ): Promise<string> {
-  await shop.withBooks(async (books) => {
+  await shop.withBooks(async (books, url) => {
+    const log = createLogger({ service: "test", level: "silent" });
+    const eventLog = await openLog({ url, env: {}, log });
     let quiet = 0;
     // Twice and more: what a consumer has just read is in no table for a moment.
-    await until("quiet", async () => (quiet = (await countUnderWay(books)) === 0 ? quiet + 1 : 0) >= 3, 60);
+    await until("quiet", async () => (quiet = (await countUnderWay(books, eventLog)) === 0 ? quiet + 1 : 0) >= 3, 60);
+    await eventLog.close();
     const { lost, doubled } = await compare(books, shop.acknowledged, shop.shopperIds);
     expect("no acknowledged order is lost", lost.length === 0, lost.slice(0, 5));
     expect("none is doubled", doubled.length === 0, doubled.slice(0, 5));

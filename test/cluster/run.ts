@@ -122,7 +122,8 @@ await main(async () => {
       const took = () => performance.now() - checkBeganMs;
       try {
         if (seconds <= 0) throw new Error(`not run: the ${deadlineMinutes} minutes are over`);
-        line("ok", check.name, took(), await within(() => check.run(worldSince(checkBeganMs, releases)), seconds));
+        const seen = await within(() => check.run(worldSince(checkBeganMs, releases)), seconds);
+        line("ok", check.name, took(), seen);
         passed.push(check.name);
       } catch (error) {
         line("FAIL", check.name, took(), `${check.shows}: ${(error as Error).message}`);
