@@ -1,4 +1,3 @@
-import { groupLags } from "@crowdcrunch/auditor/group-lags";
 import type { EventLog } from "@crowdcrunch/kit/eventlog";
 import { openEventLog } from "@crowdcrunch/kit/eventlogs";
 import { createLogger } from "@crowdcrunch/kit/logger";
@@ -11,8 +10,6 @@ import { Pool } from "pg";
 export interface EventLogs {
   /** As a service: what it may append, this one may. */
   as(service: string): Promise<EventLog>;
-  /** How many events the groups of all services have not handled yet. */
-  lag(): Promise<number>;
   /** Where the log is, as variables. */
   env: Record<string, string>;
   close(): Promise<void>;
@@ -53,9 +50,6 @@ export function openLogs(shop: RunningShop, kafka: KafkaChoice): EventLogs {
   return {
     as,
     env,
-    async lag() {
-      return (await groupLags(await as("auditor"))).reduce((total, { events }) => total + events, 0);
-    },
     async close() {
       for (const end of ends) await end().catch(() => {});
     },

@@ -7,7 +7,7 @@ import { operatorToken } from "@crowdcrunch/tools/operator";
 import { services } from "@crowdcrunch/tools/processes";
 import type { RunningShop } from "@crowdcrunch/tools/shop";
 import type { Pool } from "pg";
-import { countUnderWay } from "../e2e/purchases.ts";
+import { countUnderWay } from "../e2e/quiet.ts";
 import { orderInput, persist } from "../e2e/steady-load.ts";
 import type { Load } from "../e2e/steady-load.ts";
 import { tell } from "../e2e/whole-shop.ts";
@@ -239,7 +239,7 @@ export function openWorld(options: WorldOptions): { world: World; course: Course
       const { rows } = await whole.books.query<Record<string, unknown>>(sql, parameters);
       return Number(Object.values(rows[0] ?? { none: 0 })[0]);
     },
-    underWay: async () => (await countUnderWay(whole.books)) + (await place.logs.lag()),
+    underWay: async () => countUnderWay(whole.books, await place.logs.as("auditor")),
     random: seeded(options.seed * 1_000 + options.number),
     short: options.short,
   };

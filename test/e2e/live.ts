@@ -1,8 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { operatorToken } from "@crowdcrunch/tools/operator";
 import { listen } from "@crowdcrunch/tools/live";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { stopAudited } from "./audited.ts";
+import { afterEach, beforeAll, expect, test } from "vitest";
 import { openPurchases } from "./purchases.ts";
 import { until } from "./whole-shop.ts";
 import type { Shopper, WholeShop } from "./whole-shop.ts";
@@ -21,20 +20,19 @@ const orderUpdates = `subscription ($number: String!) { orderUpdated(number: $nu
 const isStatus = (status: string) => (data: any) => data.orderUpdated?.status === status;
 
 /** What holds for listeners of a whole shop, whichever event log it has. Declares the tests. */
-export function liveTests(open: () => Promise<WholeShop>): void {
+export function liveTests(open: () => WholeShop): void {
   let world: WholeShop;
   let { place, buy, reach, cancel, dispatch, act } = {} as ReturnType<typeof openPurchases>;
   let stopping = new AbortController();
 
-  beforeAll(async () => {
-    world = await open();
+  beforeAll(() => {
+    world = open();
     ({ place, buy, reach, cancel, dispatch, act } = openPurchases(world));
   });
   afterEach(() => {
     stopping.abort();
     stopping = new AbortController();
   });
-  afterAll(() => stopAudited(world), 60_000);
 
   /** Listens until the end of the test. */
   function hear(query: string, variables: Record<string, unknown>, token?: () => Promise<string> | string): Heard {

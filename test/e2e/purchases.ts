@@ -1,6 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { openShopLog } from "@crowdcrunch/tools/event-log";
-import type { Pool } from "pg";
 import { act, shipTo, tell, until } from "./whole-shop.ts";
 import type { Answer, Article, Shopper, WholeShop } from "./whole-shop.ts";
 
@@ -31,7 +29,8 @@ const look = `query Look($number: String!) { order(number: $number) {
   amountPaid { amountMinor } amountRefunded { amountMinor } shipments { id status } digitalDeliveries { status } } }`;
 
 /** What shoppers and staff do in the tests, through the gateway. */
-export function openPurchases({ shop, graph, staff, books }: WholeShop) {
+export function openPurchases(world: WholeShop) {
+  const { graph } = world;
   const see = async (number: string, token: string): Promise<SeenOrder> =>
     (await graph.ask<{ order: SeenOrder }>(look, { number }, token)).order;
 
@@ -83,15 +82,15 @@ export function openPurchases({ shop, graph, staff, books }: WholeShop) {
     /** Hands the order's parcel to the carrier, as staff. */
     async dispatch(number: string): Promise<Answer> {
       const [parcel] = await until(`the parcel of ${number}`, async () => {
-        const { shipments } = await see(number, staff);
+        const { shipments } = await see(number, world.staff);
         return shipments && shipments.length > 0 ? shipments : undefined;
       });
-      return tell(graph, "dispatchShipment", staff, { idempotencyKey: randomUUID(), shipmentId: parcel!.id });
+      return tell(graph, "dispatchShipment", world.staff, { idempotencyKey: randomUUID(), shipmentId: parcel!.id });
     },
     /** Units on hand and held, over all locations. */
     async stockOf({ skuId }: Article): Promise<{ onHand: number; reserved: number }> {
       const query = `query Stock($id: ID!) { sku(id: $id) { stock { onHand reserved } } }`;
-      const { sku } = await graph.ask(query, { id: skuId }, staff);
+      const { sku } = await graph.ask(query, { id: skuId }, world.staff);
       const levels = sku.stock as { onHand: number; reserved: number }[];
       return levels.reduce((sum, level) => ({
         onHand: sum.onHand + level.onHand,
@@ -110,44 +109,14 @@ export function openPurchases({ shop, graph, staff, books }: WholeShop) {
         return answer.__typename === "ReturnRequested" ? answer : undefined;
       });
       const step = () => ({ idempotencyKey: randomUUID(), number: returned.number as string });
-      await act(graph, "approveReturn", staff, step());
-      await act(graph, "receiveReturn", staff, step());
-      await act(graph, "inspectReturn", staff, { ...step(), lines: [{ ...units[0], disposition: "RESTOCK" }] });
+      await act(graph, "approveReturn", world.staff, step());
+      await act(graph, "receiveReturn", world.staff, step());
+      await act(graph, "inspectReturn", world.staff, { ...step(), lines: [{ ...units[0], disposition: "RESTOCK" }] });
       const query = `query Return($number: String!) { return(number: $number) { status } }`;
       await until("the end of the return", async () => {
         const { return: seen } = await graph.ask(query, { number: returned.number }, shopper.token);
         return seen.status === "SETTLED";
       });
     },
-    /** Waits until nothing is on its way any more: events, operations at the provider, parcels of the simulated carrier. */
-    async quiet(): Promise<void> {
-      const log = await openShopLog(shop);
-      let calm = 0;
-      try {
-        // Seen one after the other, what is on its way could be in neither place.
-        await until("quiet", async () => {
-          const behind = (await log.lags()).filter(({ events }) => events > 0);
-          calm = behind.length + (await countUnderWay(books)) === 0 ? calm + 1 : 0;
-          return calm === 3;
-        });
-      } finally {
-        await log.close();
-      }
-    },
   };
 }
-
-/** How many events, operations at the provider and parcels are on their way, as far as the database knows. */
-export async function countUnderWay(books: Pool): Promise<number> {
-  return (await books.query<{ under_way: number }>(underWay)).rows[0]!.under_way;
-}
-
-const services = ["users", "customers", "inventory", "orders", "payments", "fulfillment", "exchanges", "frontend"];
-
-const underWay = `SELECT (
-  ${services.map((service) => `(SELECT count(*) FROM ${service}.outbox) + (SELECT count(*) FROM ${service}.waiting)`).join(" + ")}
-  + (SELECT count(*) FROM eventlog.positions p JOIN eventlog.heads h USING (topic, partition) WHERE p.committed < h.next)
-  + (SELECT count(*) FROM payments.operations WHERE status IN ('PENDING', 'UNKNOWN'))
-  + (SELECT count(*) FROM fulfillment.shipments WHERE status IN ('TO_PACK', 'DISPATCHED'))
-  + (SELECT count(*) FROM fulfillment.digital_deliveries WHERE status IN ('TO_SEND', 'SENDING'))
-)::int AS under_way`;

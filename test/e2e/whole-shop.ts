@@ -27,8 +27,8 @@ export interface WholeShop {
   graph: GraphClient;
   /** The database as the auditor: reads everything. */
   books: Pool;
-  /** Of a member of staff. */
-  staff: string;
+  /** Of a member of staff; another every few minutes. */
+  readonly staff: string;
   /** A new article that the shop sells, of which so many units are there. */
   article(units: number, amountMinor?: number): Promise<Article>;
   /** A new article to download. */
@@ -62,9 +62,11 @@ export async function openShop(options: {
   /** A folder that is there before and after it; where not given, one that is removed with it. */
   varDir?: string;
   kafka?: KafkaChoice;
+  /** Only these of its processes; all where not given. */
+  processes?: string[];
   env?: Variables | ((addresses: ShopAddresses) => Variables);
 }): Promise<WholeShop> {
-  const { portOffset, kafka = false } = options;
+  const { portOffset, kafka = false, processes } = options;
   const varDir = options.varDir ?? (await mkdtemp(join(tmpdir(), "crowdcrunch-shop-")));
   const removeAll = async () => {
     await stopShop({ varDir });
@@ -72,27 +74,34 @@ export async function openShop(options: {
   };
   const env =
     typeof options.env === "function" ? options.env(await shopAddresses({ varDir, portOffset })) : (options.env ?? {});
-  const shop = await startShop({ varDir, portOffset, kafka, env }).catch(async (error: unknown) => {
-    await removeAll();
-    throw error;
-  });
+  const shop = await startShop({ varDir, portOffset, kafka, env, ...(processes ? { processes } : {}) }).catch(
+    async (error: unknown) => {
+      await removeAll();
+      throw error;
+    },
+  );
   const graph = openGraph(shop.graphUrl, { connections: 64 });
   const books = new Pool({ connectionString: shop.databaseUrl("auditor"), max: 4 });
   // Postgres may be killed under it.
   books.on("error", () => {});
-  const staff = await operatorToken(varDir);
+  let staff = await operatorToken(varDir);
+  // A token lives for ten minutes, and tests may take longer.
+  const renewal = setInterval(() => void operatorToken(varDir).then((token) => (staff = token)), 240_000);
 
   return {
     shop,
     graph,
     books,
-    staff,
+    get staff() {
+      return staff;
+    },
     ...openShelves(graph, books, () => operatorToken(varDir)),
     async shopper() {
       const id = randomUUID();
       return { id, token: await operatorToken(varDir, { sub: id, roles: ["SHOPPER"] }), email: `${id}@example.com` };
     },
     async stop() {
+      clearInterval(renewal);
       await Promise.all([graph.close(), books.end()]);
       await removeAll();
     },
@@ -133,6 +142,21 @@ export function openShelves(
       return sell(product.skus[0].id, product.id, amountMinor);
     },
   };
+}
+
+/** Starts one of its processes again, with these variables on top of the shop's, and waits until all are ready. */
+export async function startAgain({ shop }: WholeShop, name: string, env: Record<string, string>): Promise<void> {
+  const isDown = async () => {
+    try {
+      return shop.pidOf(name) === undefined;
+    } catch {
+      return true;
+    }
+  };
+  shop.order({ stop: name, signal: "SIGTERM" });
+  await until(`the end of ${name}`, isDown);
+  shop.order({ start: name, env });
+  await shop.untilReady();
 }
 
 /** A mutation's answer; tests read its fields without types. */
