@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -174,16 +174,26 @@ test("where stock was lost, the replay says so; another import receives it, and 
   expect(totalsOf(whole)[0]).toBe("sale invoices 2 lines 2 units 10 amount 25.00");
 });
 
-test("ten days of a real shop, stopped once and continued, come out to the penny, and change nothing a second time", async ({
+/** The rows of the first days of a file, in a file of their own; the rows are in the order of their dates. */
+function firstDays(file: string, ended: RegExp): string {
+  const text = readFileSync(file, "utf8");
+  const cut = join(varDir, "days.csv");
+  writeFileSync(cut, text.slice(0, text.search(ended)));
+  return cut;
+}
+
+// All ten are planned in tools/retail/plan.test.ts, and replayed by make replay.
+test("two days of a real shop, stopped once and continued, come out to the penny, and change nothing a second time", async ({
   skip,
 }) => {
-  const file = process.env.RETAIL_CSV;
-  if (!file) return skip("RETAIL_CSV does not name december-01-10.csv");
+  const tenDays = process.env.RETAIL_CSV;
+  if (!tenDays) return skip("RETAIL_CSV does not name december-01-10.csv");
+  const file = firstDays(tenDays, /^.*,03\/12\/2010 /mu);
   const totals = [
-    "sale invoices 906 lines 24607 units 201776 amount 466057.95",
-    "products 2534 customers 660 guest invoices 61",
-    "return invoices 40 lines 102 units 846 refund 2489.56 cancellation lines not wholly matched 280",
-    "net 463568.39",
+    "sale invoices 268 lines 5125 units 58236 amount 105341.71",
+    "products 1602 customers 206 guest invoices 11",
+    "return invoices 4 lines 5 units 14 refund 56.75 cancellation lines not wholly matched 64",
+    "net 105284.96",
   ];
   expect(await run("import", file)).toMatchObject({ code: 0, complaints: "" });
 
@@ -197,7 +207,7 @@ test("ten days of a real shop, stopped once and continued, come out to the penny
 
   const second = await run("replay", file);
   expect(second).toMatchObject({ code: 0, complaints: "" });
-  expect(second.out).toMatch(/invoices 906 of 906 · \d+(\.\d)?\/s · \d+ s/);
+  expect(second.out).toMatch(/invoices 268 of 268 · \d+(\.\d)?\/s · \d+ s/);
   expect(totalsOf(second)).toEqual(totals);
 
   const events = await eventCount();
