@@ -153,11 +153,11 @@ export async function serveGraph(app: FastifyInstance, options: GraphHttpOptions
       url: "/graphql",
       method: ["GET", "POST"],
       handler: answer,
-      async errorHandler(error: FastifyError, request, reply) {
+      errorHandler(error: FastifyError, request, reply) {
         const [status, code, message] = explain(error);
         total.inc({ operation: "none", code });
-        if (status === 413) await discardBody(request.raw);
-        return reply.code(status).send(refusal(code, message));
+        const read = status === 413 ? discardBody(request.raw) : Promise.resolve();
+        void read.then(() => reply.code(status).send(refusal(code, message)));
       },
       onRequest(request, reply, done) {
         reply.header("x-request-id", (request.headers["x-request-id"] = requestIdOf(request.headers["x-request-id"])));
