@@ -8,6 +8,20 @@ import type { Shop } from "../shop.ts";
 const leastRequests = 5_000;
 const rollMs = 300_000;
 
+/** Publishes the event of the new version. */
+const publisher = "fulfillment";
+/**
+ * So many at a time, so that a machine of two cores can start them beside those that serve. Whoever handles an event of a
+ * new version is there before whoever publishes it, and back it goes the other way round.
+ */
+const waves = [
+  ["orders", "users", "auditor"],
+  ["customers", "inventory", "payments"],
+  ["exchanges", "frontend", "provider"],
+  ["gateway"],
+  [publisher],
+];
+
 /** What shoppers look at besides buying, of several services at once. */
 const browse = `query Browse { products(first: 5) { nodes { name skus { availability price { amountMinor } } } } shippingMethods { code } }`;
 const begin = "mutation Begin { startGuestSession { __typename } }";
@@ -30,43 +44,47 @@ export default check({
     await until("the first orders", async () => load.acknowledged.length >= 10, 60);
     const revision = async () =>
       (JSON.parse(await helm(["history", release, "-o", "json"])) as { revision: number }[]).at(-1)!.revision;
-    const roll = async (what: string, args: string[]) => {
+    const roll = async (wave: readonly string[], args: string[]) => {
       const beganMs = performance.now();
       await helm([...args, "--timeout", "5m"]);
       await shop.untilReady(rollMs);
       say(
-        `${what}: ${((performance.now() - beganMs) / 1_000).toFixed(0)} s; ${graph.asked()} requests, ${graph.failed.length} failed`,
+        `${args[0]} of ${wave.join(", ")}: ${((performance.now() - beganMs) / 1_000).toFixed(0)} s; ${graph.asked()} requests, ${graph.failed.length} failed`,
       );
     };
-    const first = await revision();
-
-    // Whoever handles an event of a new version is there before whoever publishes it.
-    const upgrade = ["upgrade", release, releases.nextRelease, "--reset-then-reuse-values"];
-    await roll("all but the publisher", [...upgrade, "--set", `fulfillment.image.tag=${releases.thisTag}`]);
-    const consumers = await revision();
-    await roll("the publisher", [...upgrade, "--set", "fulfillment.image.tag="]);
-    const column = `SELECT count(*)::int AS count FROM ${newColumn.table} WHERE ${newColumn.column} IS NOT NULL`;
+    const revisions = [await revision()];
+    for (const [index, wave] of waves.entries()) {
+      const held = waves.slice(index + 1).flat();
+      const tags = waves
+        .flat()
+        .flatMap((name) => ["--set", `${name}.image.tag=${held.includes(name) ? releases.thisTag : ""}`]);
+      await roll(wave, ["upgrade", release, releases.nextRelease, "--reset-then-reuse-values", ...tags]);
+      revisions.push(await revision());
+    }
     await until(
-      "what the new version tells, on the new shop",
+      "what the new version tells, in a timeline",
       async () => (await timelineOf(shop, load.acknowledged.at(-1)!.number)).includes(newTimelineEntry),
       60,
     );
     const handled = await handledByOrders(shop);
     expect("orders handles the new version", handled > 0);
 
-    await roll("the publisher goes back", ["rollback", release, String(consumers)]);
-    await until("the end of what it has published", async () => {
-      const before = load.acknowledged.length;
-      await until("two more orders", async () => load.acknowledged.length >= before + 2, 30);
-      return !(await timelineOf(shop, load.acknowledged.at(-1)!.number)).includes(newTimelineEntry);
-    });
-    await roll("the others go back", ["rollback", release, String(first)]);
+    for (const [index, wave] of [...waves.entries()].reverse()) {
+      await roll(wave, ["rollback", release, String(revisions[index])]);
+      if (!wave.includes(publisher)) continue;
+      await until("the end of what it has published", async () => {
+        const before = load.acknowledged.length;
+        await until("two more orders", async () => load.acknowledged.length >= before + 2, 30);
+        return !(await timelineOf(shop, load.acknowledged.at(-1)!.number)).includes(newTimelineEntry);
+      });
+    }
     const before = load.acknowledged.length;
     await until("orders after it", async () => load.acknowledged.length >= before + 10, 60);
     await until(`${leastRequests} requests`, async () => graph.asked() >= leastRequests, 300);
     await asking.end();
     await end();
 
+    const column = `SELECT count(*)::int AS count FROM ${newColumn.table} WHERE ${newColumn.column} IS NOT NULL`;
     const rows = await shop.withBooks(async (books) => {
       const parked = await parkedOf(books);
       expect("no event is parked", parked.length === 0, parked.slice(0, 5));
