@@ -30,7 +30,8 @@ export default check({
       ]);
     await upgrade("enabled=true", "minReplicas=1", `maxReplicas=${most}`);
     const look = () => cluster.json<Autoscaler>(["get", "hpa", "gateway", "-n", shop.namespace]);
-    const utilization = ({ status }: Autoscaler) => status.currentMetrics?.[0]?.containerResource?.current.averageUtilization;
+    const utilization = ({ status }: Autoscaler) =>
+      status.currentMetrics?.[0]?.containerResource?.current.averageUtilization;
     const idle = await until("the autoscaler's first figure", async () => utilization(await look()), 90);
     say(`idle: ${idle} % of the requested CPU`);
     const graph = shop.openGraph({ connections: clients });
