@@ -72,11 +72,14 @@ export function createStockCommands({ db, newId }: { db: Database; newId: () => 
       const { idempotencyKey, ...request } = input;
       return db.transaction((tx) =>
         idempotent(tx, { principal: viewer.sub, operation: "moveStock", key: idempotencyKey, request }, async () => {
+          // Stock before its SKU, as orders' instructions lock them where little is left: or each waits for the other.
+          await lockSkuStock(tx, [skuId]);
           const sku = await lockSkuKind(tx, skuId);
           if (!sku) throw notFound("There is no such SKU.");
           if (sku.digital) throw notPossible("DIGITAL", "Digital goods have no stock.");
           const locationId = await findLocation(tx, input.location);
           if (!locationId) throw invalid("location", `There is no location "${input.location}"; see locations.`);
+          // Again, for what came to lie at a place for the first time meanwhile.
           const rows = await lockSkuStock(tx, [skuId]);
           let row = rows.find((candidate) => candidate.locationId === locationId);
           if (!row) rows.push((row = { skuId, locationId, onHand: 0, reserved: 0 }));
