@@ -23,7 +23,8 @@ const advisories = [
   "Medusa #16825",
 ];
 
-const folders = "{packages,services,gateway,provider,test}/**/*.int.test.ts";
+/** Tests that share the whole shop are beside the one that starts it. */
+const folders = ["{packages,services,gateway,provider,test}/**/*.int.test.ts", "test/e2e/*.ts"];
 const tests = globSync(folders, { cwd: repositoryRoot, exclude: (name) => name.includes("node_modules") }).map((file) =>
   readFileSync(join(repositoryRoot, file), "utf8"),
 );
