@@ -84,6 +84,12 @@ export function joinGroup(
     /** Where the next fetch of each partition begins. */
     const expected = new Map<string, number>();
 
+    function giveUp(why: string): void {
+      over.reject(new EventLogUnavailable(why));
+      // It may have met the same dead connection, or another one.
+      inspector.forget();
+    }
+
     /** Looks at what was assigned before anything of it is handled. */
     function examine(positions: Subscription["positions"]): Promise<void> {
       const assignment = assigned;
@@ -141,11 +147,10 @@ export function joinGroup(
       },
     });
     consumer.on("consumer.crash", ({ payload }) => over.reject(unavailable(payload.error)));
-    // kafkajs goes on with a connection on which nothing comes any more. The inspector may have met the same one.
-    consumer.on("consumer.network.request_timeout", ({ payload: { apiName } }) => {
-      over.reject(new EventLogUnavailable(`Kafka did not answer in time (${apiName})`));
-      inspector.forget();
-    });
+    // kafkajs goes on with a connection on which nothing comes any more.
+    consumer.on("consumer.network.request_timeout", ({ payload: { apiName } }) =>
+      giveUp(`Kafka did not answer in time (${apiName})`),
+    );
     consumer.on("consumer.rebalancing", () => void (joining = true));
     consumer.on("consumer.group_join", ({ payload }) => {
       joining = false;
@@ -161,11 +166,7 @@ export function joinGroup(
     let looking = false;
     const watch = setInterval(() => {
       const silentMs = performance.now() - Math.max(fetchedMs, batches.busyMs());
-      if (silentMs > (joining ? stuckJoiningMs : stuckMs)) {
-        over.reject(new EventLogUnavailable("nothing was fetched for too long"));
-        // It may have met the same dead connection, or another one.
-        inspector.forget();
-      }
+      if (silentMs > (joining ? stuckJoiningMs : stuckMs)) giveUp("nothing was fetched for too long");
       if (present.size === names.length || looking) return;
       looking = true;
       void inspector
