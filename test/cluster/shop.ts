@@ -72,8 +72,11 @@ export interface Shop extends ShopPlace {
 }
 
 export interface CountedLoadOptions extends Pick<LoadOptions, "perSecond" | "atOnce" | "placingAtOnce" | "patienceMs"> {
-  shoppers: number;
+  shoppers?: number;
 }
+
+/** As many as the shop is disturbed under, where a check does not say otherwise. */
+const crowd = { shoppers: 12, atOnce: 200, placingAtOnce: 8 };
 
 export interface CountedLoad {
   load: Load;
@@ -188,7 +191,8 @@ export function openClusterShop(place: ShopPlace): Shop {
       if (!acknowledged.includes(order)) acknowledged.push(order);
       appendFileSync(place.driverLog, `${JSON.stringify(order)}\n`);
     },
-    async startLoad({ shoppers: count, ...options }) {
+    async startLoad(chosen) {
+      const { shoppers: count, ...options } = { ...crowd, ...chosen };
       const graph = shop.openGraph();
       const { shoppers, renew } = await shop.shoppers(count);
       const timer = setInterval(() => void renew(), renewEveryMs);

@@ -10,13 +10,7 @@ export default check({
   seconds: 300,
   async run(world) {
     const { shop, say, until } = world;
-    const { load, graph, end } = await shop.startLoad({
-      shoppers: 12,
-      perSecond: 4,
-      atOnce: 200,
-      placingAtOnce: 8,
-      patienceMs: 120_000,
-    });
+    const { load, graph, end } = await shop.startLoad({ perSecond: 4, patienceMs: 120_000 });
     await until("the first orders", async () => load.acknowledged.length >= 10, 60);
     for (const name of victims) {
       const [pod] = await shop.pods(`app.kubernetes.io/name=${name}`);

@@ -14,13 +14,7 @@ export default check({
   seconds: 300,
   async run(world) {
     const { shop, say, until } = world;
-    const { load, graph, end } = await shop.startLoad({
-      shoppers: 12,
-      perSecond: 3,
-      atOnce: 200,
-      placingAtOnce: 8,
-      patienceMs: 120_000,
-    });
+    const { load, graph, end } = await shop.startLoad({ perSecond: 3, patienceMs: 120_000 });
     await until("the first orders", async () => load.acknowledged.length >= 5, 60);
     const scale = async (replicas: number) => {
       await shop.kubectl(["scale", ...scaled.map(({ name }) => `deployment/${name}`), `--replicas=${replicas}`]);

@@ -33,13 +33,7 @@ export default check({
   async run(world) {
     const { shop, releases, say, until } = world;
     const { release, helm } = shop;
-    const { load, graph, end } = await shop.startLoad({
-      shoppers: 12,
-      perSecond: 3,
-      atOnce: 200,
-      placingAtOnce: 8,
-      patienceMs: 120_000,
-    });
+    const { load, graph, end } = await shop.startLoad({ perSecond: 3, patienceMs: 120_000 });
     const asking = keepAsking(100, [() => graph.ask(browse), () => graph.ask(begin)]);
     await until("the first orders", async () => load.acknowledged.length >= 10, 60);
     const revision = async () =>
