@@ -16,21 +16,21 @@ export async function traceCalls({ points, until }: World): Promise<void> {
 }
 
 /**
- * How payments has called the provider for these keys since then: "POST GET POST" is asked, looked up, asked again. What
- * a card did that fails once by itself is left out.
+ * How payments has called the provider for each of these keys since then: "POST GET POST" is asked, looked up, asked
+ * again. Operations with a card that fails once by itself are left out: their first call may lie before the trace. Throws
+ * where no other is left.
  */
 export async function callsOf({ points, books }: World, keys: string[]): Promise<string[]> {
-  const calls = new Map<string, string[]>(keys.map((key) => [key, []]));
+  const outages = "SELECT idempotency_key AS key FROM provider.outages WHERE idempotency_key = ANY($1)";
+  const { rows } = await books.query<{ key: string }>(outages, [keys]);
+  const failedOnce = new Set(rows.map(({ key }) => key));
+  const calls = new Map<string, string[]>(keys.filter((key) => !failedOnce.has(key)).map((key) => [key, []]));
+  if (calls.size === 0) throw new Error(`of ${keys.length} operations none met this fault alone`);
   for (const detail of points.details("provider.before-call", "payments")) {
     const [, method, key] = passing.exec(detail)!;
     calls.get(key!)?.push(method!);
   }
-  const outages = "SELECT idempotency_key AS key FROM provider.outages WHERE idempotency_key = ANY($1)";
-  const { rows } = await books.query<{ key: string }>(outages, [keys]);
-  const failedOnce = new Set(rows.map(({ key }) => key));
-  return [...calls].map(([key, methods]) =>
-    failedOnce.has(key) ? methods.join(" ").replace(/^POST( GET)+ /, "") : methods.join(" "),
-  );
+  return [...calls.values()].map((methods) => methods.join(" "));
 }
 
 /** The keys of the requests at which a point of the provider fired, each once: what is asked for again may meet it again. */
