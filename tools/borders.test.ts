@@ -151,6 +151,9 @@ const planted: Planted[] = [
   ["the setup imports a service", "setup/src/main.ts", `export * from "@crowdcrunch/users/service";`, noImport],
   ["the setup imports tools", "setup/src/main.ts", `export * from "@crowdcrunch/tools/secrets";`, noImport],
   ["the setup knows the parts", "setup/src/main.ts", `export * from "@crowdcrunch/shop/parts";`, "allowed"],
+  ["the auditor knows the parts", "auditor/src/audit.ts", `export * from "@crowdcrunch/shop/parts";`, "allowed"],
+  ["the gateway knows the parts", "gateway/src/config.ts", `export * from "@crowdcrunch/shop/parts";`, "allowed"],
+  ["the gateway imports a shopper", "gateway/src/a.ts", `export * from "@crowdcrunch/shopper/client";`, noImport],
   ["the auditor imports a service", "auditor/src/audit.ts", `export * from "@crowdcrunch/orders/service";`, noImport],
   [
     "the configuration reads the environment",

@@ -2,9 +2,9 @@
  * Writes callers.yaml: who may call whom in a cluster, as data. The chart makes its NetworkPolicies and, with Istio, its
  * AuthorizationPolicies and routes of it. `--check` writes nothing and fails when the committed file is stale.
  */
-import { services } from "@crowdcrunch/gateway/config";
 import { passThrough } from "@crowdcrunch/gateway/paths";
 import { shopPaths, shopperPaths } from "@crowdcrunch/provider/paths";
+import { serviceNames as services } from "@crowdcrunch/shop/parts";
 import { main } from "./environment.ts";
 import { keepFresh } from "./generated-file.ts";
 

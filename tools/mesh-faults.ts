@@ -4,7 +4,7 @@
  */
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { services } from "@crowdcrunch/gateway/config";
+import { serviceNames as services } from "@crowdcrunch/shop/parts";
 import { Problem, main } from "./environment.ts";
 import { keepFresh } from "./generated-file.ts";
 import { repositoryRoot } from "./schemas.ts";

@@ -1,3 +1,5 @@
+import { serviceNames } from "@crowdcrunch/shop/parts";
+
 /** How an invariant is checked; docs/invariants.md explains each. */
 export type Kind =
   /** By the rows that there are. */
@@ -49,21 +51,9 @@ export interface InvariantElsewhere extends Described {
 export type CheckedInvariant = SqlInvariant | LogInvariant;
 export type Invariant = CheckedInvariant | InvariantElsewhere;
 
-/** The services, whose schemas all have the kit's tables. */
-export const services = [
-  "users",
-  "customers",
-  "inventory",
-  "orders",
-  "payments",
-  "fulfillment",
-  "exchanges",
-  "frontend",
-] as const;
-
 /** One query over the same table of all services. */
 export function overServices(query: (schema: string) => string): string {
-  return services.map(query).join("\nUNION ALL\n");
+  return serviceNames.map(query).join("\nUNION ALL\n");
 }
 
 /** A moment before which things count. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { EventLog } from "@crowdcrunch/kit/eventlog";
+import { serviceNames as services } from "@crowdcrunch/shop/parts";
 import { rowsAtMost } from "./books.ts";
-import { services } from "./invariant.ts";
 import type { Query } from "./query.ts";
 import { createTopicAudit, logNumbers, openAtMost } from "./topic-audit.ts";
 import type { LogNumber, TopicAudit } from "./topic-audit.ts";

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { EventLog } from "@crowdcrunch/kit/eventlog";
 import type { Logger } from "@crowdcrunch/kit/logger";
+import { serviceNames as services } from "@crowdcrunch/shop/parts";
 import type { Books } from "./books.ts";
 import type { Findings } from "./findings.ts";
-import { services } from "./invariant.ts";
 import type { CheckedInvariant, LogInvariant, SqlInvariant } from "./invariant.ts";
 import { checkedInvariants } from "./invariants.ts";
 import { createTopicAudit, openAtMost } from "./topic-audit.ts";

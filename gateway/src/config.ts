@@ -1,28 +1,27 @@
 import { eventLogVariables, processVariables } from "@crowdcrunch/kit/variables";
+import { serviceNames, services } from "@crowdcrunch/shop/parts";
+import type { ServiceName } from "@crowdcrunch/shop/parts";
 import Type from "typebox";
-import type { Static } from "typebox";
+import type { Static, TString } from "typebox";
 
-/** The services behind the gateway: each is a subgraph of this name. */
-export const services = [
-  "users",
-  "customers",
-  "inventory",
-  "orders",
-  "payments",
-  "fulfillment",
-  "exchanges",
-  "frontend",
-] as const;
-export type ServiceName = (typeof services)[number];
+/** The variable that says where a service serves, such as ORDERS_URL. */
+type UrlVariable = `${Uppercase<ServiceName>}_URL`;
 
-function serviceUrl(service: ServiceName) {
-  const port = 4001 + services.indexOf(service);
-  return Type.String({
-    pattern: "^https?://[^/?#]+$",
-    default: `http://127.0.0.1:${port}`,
-    description: `where ${service} serves, without a path`,
-    examples: [`http://${service}:${port}`],
-  });
+function urlVariable(service: ServiceName): UrlVariable {
+  return `${service.toUpperCase() as Uppercase<ServiceName>}_URL`;
+}
+
+function urlVariables() {
+  const entries = services.map(({ name, port }) => [
+    urlVariable(name),
+    Type.String({
+      pattern: "^https?://[^/?#]+$",
+      default: `http://127.0.0.1:${port}`,
+      description: `where ${name} serves, without a path`,
+      examples: [`http://${name}:${port}`],
+    }),
+  ]);
+  return Object.fromEntries(entries) as Record<UrlVariable, TString>;
 }
 
 /** The gateway's variables. */
@@ -38,14 +37,7 @@ export const gatewayVariables = Type.Object({
     description: "the file with the public keys that sign access tokens",
     examples: ["var/secrets/jwks.json"],
   }),
-  USERS_URL: serviceUrl("users"),
-  CUSTOMERS_URL: serviceUrl("customers"),
-  INVENTORY_URL: serviceUrl("inventory"),
-  ORDERS_URL: serviceUrl("orders"),
-  PAYMENTS_URL: serviceUrl("payments"),
-  FULFILLMENT_URL: serviceUrl("fulfillment"),
-  EXCHANGES_URL: serviceUrl("exchanges"),
-  FRONTEND_URL: serviceUrl("frontend"),
+  ...urlVariables(),
   CORS_ORIGINS: Type.String({
     default: "",
     description: "origins of storefronts that are served elsewhere, separated by commas",
@@ -104,14 +96,6 @@ export type GatewayConfig = Static<typeof gatewayVariables>;
 
 /** The origin of each service. */
 export function serviceOrigins(config: GatewayConfig): Record<ServiceName, string> {
-  return {
-    users: config.USERS_URL,
-    customers: config.CUSTOMERS_URL,
-    inventory: config.INVENTORY_URL,
-    orders: config.ORDERS_URL,
-    payments: config.PAYMENTS_URL,
-    fulfillment: config.FULFILLMENT_URL,
-    exchanges: config.EXCHANGES_URL,
-    frontend: config.FRONTEND_URL,
-  };
+  const entries = serviceNames.map((name) => [name, config[urlVariable(name)]]);
+  return Object.fromEntries(entries) as Record<ServiceName, string>;
 }

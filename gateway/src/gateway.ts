@@ -11,10 +11,12 @@ import { createTokenVerifier, requireViewer } from "@crowdcrunch/kit/identity";
 import type { Logger } from "@crowdcrunch/kit/logger";
 import { startProcess } from "@crowdcrunch/kit/process";
 import type { RunningProcess, StartingProcess } from "@crowdcrunch/kit/process";
+import { serviceNames } from "@crowdcrunch/shop/parts";
+import type { ServiceName } from "@crowdcrunch/shop/parts";
 import { fastify } from "fastify";
 import { createAdmission } from "./admission.ts";
-import { gatewayVariables, serviceOrigins, services } from "./config.ts";
-import type { GatewayConfig, ServiceName } from "./config.ts";
+import { gatewayVariables, serviceOrigins } from "./config.ts";
+import type { GatewayConfig } from "./config.ts";
 import { allowOrigins } from "./cors.ts";
 import { createDenyList } from "./deny-list.ts";
 import { loadGraph } from "./graph.ts";
@@ -139,8 +141,6 @@ async function openLog(config: GatewayConfig, { log, metrics, onStop }: Starting
 
 function openUpstreams(config: GatewayConfig): Record<ServiceName, Upstream> {
   const origins = serviceOrigins(config);
-  return Object.fromEntries(services.map((service) => [service, openUpstream(origins[service])])) as Record<
-    ServiceName,
-    Upstream
-  >;
+  const entries = serviceNames.map((service) => [service, openUpstream(origins[service])]);
+  return Object.fromEntries(entries) as Record<ServiceName, Upstream>;
 }

@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Logger } from "@crowdcrunch/kit/logger";
+import type { ServiceName } from "@crowdcrunch/shop/parts";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Dispatcher } from "undici";
-import type { ServiceName } from "./config.ts";
 import { forwardedHeaders, requestIdOf } from "./context.ts";
 import { isPlainPath, passThrough } from "./paths.ts";
 import type { PassThrough } from "./paths.ts";

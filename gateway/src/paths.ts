@@ -1,4 +1,4 @@
-import type { ServiceName } from "./config.ts";
+import type { ServiceName } from "@crowdcrunch/shop/parts";
 
 /** A path that the gateway passes on besides /graphql. */
 export interface PassThrough {

@@ -14,7 +14,7 @@ export interface ShopDatabase {
   adminUrl: string;
   /** The shop's database. */
   name: string;
-  services: string[];
+  services: readonly string[];
   passwordOf: (role: string) => string;
   /** Where the administrator's password comes from, and what to do where it is refused. */
   passwordHint: string;

@@ -1,5 +1,5 @@
 import { auditShop } from "@crowdcrunch/auditor/audit";
-import { services } from "@crowdcrunch/auditor/invariant";
+import { serviceNames as services } from "@crowdcrunch/shop/parts";
 import { openLog } from "@crowdcrunch/auditor/log";
 import { createLogger } from "@crowdcrunch/kit/logger";
 import type { Pool } from "pg";

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { until } from "@crowdcrunch/kit/testing/service";
 import { literalOf } from "./arguments.ts";
 import type { KnownValues } from "./arguments.ts";
+import { begunEntities } from "./begun-services.ts";
 import type { OpenServices } from "./open-services.ts";
 
 /** What one customer has in the shop, one thing of each kind, for others to be kept from. */
@@ -163,25 +164,32 @@ export async function buyForOwner(services: OpenServices): Promise<OwnersThings>
     replacements: [{ skuId, quantity: 1, replacesLineId: lineId }],
   });
 
+  const references: OwnersThings["references"] = {
+    User: [{ id: ownerId }],
+    Customer: [{ id: ownerId }],
+    Product: [{ id: mug.id }, { slug: mug.slug }],
+    Sku: [{ id: skuId }],
+    Category: [{ id: category.id }],
+    Cart: [{ id: cart.id }],
+    Order: [{ id: order.id }, { number: order.number }],
+    OrderLine: [{ id: lineId }],
+    Payment: [{ id: payment.id }],
+    Refund: [{ id: payment.refunds[0]!.id }],
+    Shipment: [{ id: shipment.id }, { trackingCode: shipment.trackingCode }],
+    Return: [{ id: returned.id }],
+    Exchange: [{ id: exchange.id }],
+  };
+  for (const { service, type, input } of begunEntities(Object.keys(references))) {
+    const field = `${type[0]!.toLowerCase()}${type.slice(1)}`;
+    const made = await act(service, `create${type}`, `... on ${type}Created { ${field} { id } }`, input);
+    references[type] = [{ id: made[field].id }];
+  }
+
   return {
     acts,
     ownerId,
     orderId: order.id,
-    references: {
-      User: [{ id: ownerId }],
-      Customer: [{ id: ownerId }],
-      Product: [{ id: mug.id }, { slug: mug.slug }],
-      Sku: [{ id: skuId }],
-      Category: [{ id: category.id }],
-      Cart: [{ id: cart.id }],
-      Order: [{ id: order.id }, { number: order.number }],
-      OrderLine: [{ id: lineId }],
-      Payment: [{ id: payment.id }],
-      Refund: [{ id: payment.refunds[0]!.id }],
-      Shipment: [{ id: shipment.id }, { trackingCode: shipment.trackingCode }],
-      Return: [{ id: returned.id }],
-      Exchange: [{ id: exchange.id }],
-    },
+    references,
     values: {
       "Query.order(number:)": order.number,
       "Query.payment(id:)": payment.id,

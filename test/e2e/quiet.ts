@@ -1,5 +1,5 @@
 import { groupLags } from "@crowdcrunch/auditor/group-lags";
-import { services } from "@crowdcrunch/auditor/invariant";
+import { serviceNames as services } from "@crowdcrunch/shop/parts";
 import { openLog } from "@crowdcrunch/auditor/log";
 import type { EventLog } from "@crowdcrunch/kit/eventlog";
 import { createLogger } from "@crowdcrunch/kit/logger";

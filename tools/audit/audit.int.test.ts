@@ -12,7 +12,7 @@ import type { Acknowledged } from "@crowdcrunch/auditor/acknowledged";
 import { auditShop } from "@crowdcrunch/auditor/audit";
 import { offendersQuery } from "@crowdcrunch/auditor/books";
 import { handledTypes } from "@crowdcrunch/auditor/handled";
-import { services } from "@crowdcrunch/auditor/invariant";
+import { serviceNames as services } from "@crowdcrunch/shop/parts";
 import type { CheckedInvariant } from "@crowdcrunch/auditor/invariant";
 import { checkedInvariants, invariants } from "@crowdcrunch/auditor/invariants";
 import { readModels } from "@crowdcrunch/auditor/read-models";

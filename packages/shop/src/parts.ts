@@ -13,8 +13,9 @@ export const services = [
   { name: "frontend", port: 4008 },
 ] as const;
 
-/** Their names. */
-export const serviceNames: string[] = services.map(({ name }) => name);
+export type ServiceName = (typeof services)[number]["name"];
+/** Their names, which are also those of their schemas, their topics and their subgraphs. */
+export const serviceNames: readonly ServiceName[] = services.map(({ name }) => name);
 
 /** The simulated payment provider. */
 export const provider = { name: "provider", port: 4010 } as const;

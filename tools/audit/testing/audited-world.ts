@@ -1,5 +1,5 @@
 import { auditShop } from "@crowdcrunch/auditor/audit";
-import { services } from "@crowdcrunch/auditor/invariant";
+import { serviceNames as services } from "@crowdcrunch/shop/parts";
 import { openLog } from "@crowdcrunch/auditor/log";
 import { readConfig } from "@crowdcrunch/kit/config";
 import type { DeliveredEvent } from "@crowdcrunch/kit/eventlog";

@@ -4,7 +4,7 @@ import type { Client } from "pg";
 import { repositoryRoot } from "../../schemas.ts";
 import { pathToFileURL } from "node:url";
 import { handledTypes } from "@crowdcrunch/auditor/handled";
-import { services } from "@crowdcrunch/auditor/invariant";
+import { serviceNames as services } from "@crowdcrunch/shop/parts";
 
 /** Migrates every service and the provider, as each does when it starts. `urlOf` gives the database as a role. */
 export async function migrateAll(urlOf: (role: string) => string, log: Logger): Promise<void> {
