@@ -8,8 +8,8 @@ import { join } from "node:path";
 import { Problem, main } from "./environment.ts";
 import { guards } from "./guards/guards.ts";
 import type { Guard } from "./guards/guards.ts";
-import { makeScratchCopy } from "./guards/scratch.ts";
-import type { ScratchCopy } from "./guards/scratch.ts";
+import { makeScratchCopy } from "./scratch.ts";
+import type { ScratchCopy } from "./scratch.ts";
 
 /** The longest that the tests of one guard may take, in ms. */
 const patienceMs = 240_000;

@@ -2,7 +2,7 @@ import { globSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { makeScratchCopy } from "@crowdcrunch/tools/guards/scratch";
+import { makeScratchCopy } from "@crowdcrunch/tools/scratch";
 import { run } from "@crowdcrunch/tools/cluster/commands";
 import { checks } from "./list.ts";
 import { applyNextRelease, nextRelease } from "./next-release.ts";

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { run } from "@crowdcrunch/tools/cluster/commands";
 import type { Cluster } from "@crowdcrunch/tools/cluster/cluster";
-import { makeScratchCopy } from "@crowdcrunch/tools/guards/scratch";
+import { makeScratchCopy } from "@crowdcrunch/tools/scratch";
 import { buildImages } from "@crowdcrunch/tools/images/build";
 import { chooseBuilder, dockerAnswers } from "@crowdcrunch/tools/images/builder";
 import { loadImages } from "@crowdcrunch/tools/images/load";

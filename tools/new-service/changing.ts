@@ -75,5 +75,5 @@ async function run(command: string, commandArguments: string[]): Promise<void> {
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (data: Buffer) => (output += data.toString()));
   const [status] = (await once(child, "close")) as [number | null];
   if (status !== 0)
-    throw new Problem(`${commandArguments.join(" ")} failed, and everything is as it was:\n${output.trim()}`);
+    throw new Problem(`${commandArguments.at(-1)} failed, and everything is as it was:\n${output.trim()}`);
 }

@@ -1,9 +1,19 @@
-/** A copy of the project in which guards can be taken out without touching the project itself. */
+/** A copy of the project that can be changed without touching the project itself. */
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { repositoryRoot } from "../schemas.ts";
+import { repositoryRoot } from "./schemas.ts";
 
 export interface ScratchCopy {
   root: string;
@@ -12,21 +22,21 @@ export interface ScratchCopy {
   remove(): void;
 }
 
-/** Copies what git knows of, with links to the installed packages. Those between the parts lead within the copy. */
-export function makeScratchCopy(): ScratchCopy {
-  const root = mkdtempSync(join(tmpdir(), "crowdcrunch-guards-"));
+/**
+ * Copies what git knows of, with links to the installed packages. Those between the parts lead within the copy. Without
+ * `installed` it is as a fresh clone.
+ */
+export function makeScratchCopy({ installed = true } = {}): ScratchCopy {
+  const root = mkdtempSync(join(tmpdir(), "crowdcrunch-copy-"));
+  // Postgres, which does not run as root, is among what is installed there.
+  chmodSync(root, 0o755);
   for (const file of listFiles()) {
     const from = join(repositoryRoot, file);
     if (!existsSync(from)) continue;
     mkdirSync(dirname(join(root, file)), { recursive: true });
     cpSync(from, join(root, file));
   }
-  symlinkSync(join(repositoryRoot, "node_modules"), join(root, "node_modules"));
-  for (const manifest of listFiles().filter((file) => /.\/package\.json$/.test(file))) {
-    const modules = join(dirname(manifest), "node_modules");
-    if (!existsSync(join(repositoryRoot, modules))) continue;
-    cpSync(join(repositoryRoot, modules), join(root, modules), { recursive: true, verbatimSymlinks: true });
-  }
+  if (installed) linkPackages(root);
   return {
     root,
     overwrite(file, text) {
@@ -37,6 +47,15 @@ export function makeScratchCopy(): ScratchCopy {
     },
     remove: () => rmSync(root, { recursive: true, force: true }),
   };
+}
+
+function linkPackages(root: string): void {
+  symlinkSync(join(repositoryRoot, "node_modules"), join(root, "node_modules"));
+  for (const manifest of listFiles().filter((file) => /.\/package\.json$/.test(file))) {
+    const modules = join(dirname(manifest), "node_modules");
+    if (!existsSync(join(repositoryRoot, modules))) continue;
+    cpSync(join(repositoryRoot, modules), join(root, modules), { recursive: true, verbatimSymlinks: true });
+  }
 }
 
 function listFiles(): string[] {
