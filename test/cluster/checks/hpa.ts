@@ -1,6 +1,7 @@
 import type { Condition } from "@crowdcrunch/tools/cluster/objects";
 import { keepAsking } from "../../chaos/asking.ts";
 import { check, expect } from "../check.ts";
+import type { Shop } from "../shop.ts";
 
 const most = 3;
 /** So many clients, who ask one thing after the other without a pause. */
@@ -15,6 +16,12 @@ interface Autoscaler {
   };
 }
 
+/** What helm 4 needs to take back a number of replicas that somebody else has set; helm 3 asks nobody. */
+async function mayTakeBack({ helm }: Shop): Promise<string[]> {
+  const version = await helm(["version", "--template", "{{.Version}}"]);
+  return version.startsWith("v3.") ? [] : ["--force-conflicts"];
+}
+
 export default check({
   name: "hpa",
   shows: "load makes the autoscaler add gateways, and these get work",
@@ -26,7 +33,7 @@ export default check({
         shop.release,
         releases.thisRelease,
         "--reset-then-reuse-values",
-        ...settings.flatMap((one) => ["--set", `gateway.autoscaling.${one}`]),
+        ...settings.flatMap((one) => (one.startsWith("--") ? [one] : ["--set", `gateway.autoscaling.${one}`])),
       ]);
     await upgrade("enabled=true", "minReplicas=1", `maxReplicas=${most}`);
     const look = () => cluster.json<Autoscaler>(["get", "hpa", "gateway", "-n", shop.namespace]);
@@ -53,7 +60,7 @@ export default check({
     const pods = await shop.pods("app.kubernetes.io/name=gateway");
     expect("there are more pods", pods.length > 1, pods.length);
     await asking.end();
-    await upgrade("enabled=false");
+    await upgrade("enabled=false", ...(await mayTakeBack(shop)));
     await shop.untilReady();
     return `${idle} % idle, ${utilization(busy)} % by ${clients} clients (${asking.answered()} answers): ${pods.length} gateways ready after ${seconds.toFixed(0)} s; off again`;
   },

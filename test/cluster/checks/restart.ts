@@ -15,9 +15,15 @@ export default check({
       const [pod] = await shop.pods(`app.kubernetes.io/name=${name}`);
       const beganMs = performance.now();
       await shop.kubectl(["delete", "pod", pod!.metadata.name, "--timeout=90s"], { timeoutMs: 100_000 });
+      await until(
+        `another pod of ${name}`,
+        async () =>
+          (await shop.pods(`app.kubernetes.io/name=${name}`)).some(
+            ({ metadata }) => metadata.uid !== pod!.metadata.uid,
+          ),
+        60,
+      );
       await shop.untilReady();
-      const [next] = await shop.pods(`app.kubernetes.io/name=${name}`);
-      expect(`${name} is another pod`, next!.metadata.uid !== pod!.metadata.uid);
       const before = load.acknowledged.length;
       await until(`orders after ${name}`, async () => load.acknowledged.length >= before + 10, 90);
       say(
