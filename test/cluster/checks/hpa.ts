@@ -27,15 +27,12 @@ export default check({
   shows: "load makes the autoscaler add gateways, and these get work",
   seconds: 300,
   async run({ shop, cluster, releases, say, until }) {
-    const upgrade = (...settings: string[]) =>
+    const upgrade = (settings: string[], ...more: string[]) =>
       shop.helm([
-        "upgrade",
-        shop.release,
-        releases.thisRelease,
-        "--reset-then-reuse-values",
-        ...settings.flatMap((one) => (one.startsWith("--") ? [one] : ["--set", `gateway.autoscaling.${one}`])),
+        ...["upgrade", shop.release, releases.thisRelease, "--reset-then-reuse-values", ...more],
+        ...settings.flatMap((one) => ["--set", `gateway.autoscaling.${one}`]),
       ]);
-    await upgrade("enabled=true", "minReplicas=1", `maxReplicas=${most}`);
+    await upgrade(["enabled=true", "minReplicas=1", `maxReplicas=${most}`]);
     const look = () => cluster.json<Autoscaler>(["get", "hpa", "gateway", "-n", shop.namespace]);
     const utilization = ({ status }: Autoscaler) =>
       status.currentMetrics?.[0]?.containerResource?.current.averageUtilization;
@@ -60,7 +57,7 @@ export default check({
     const pods = await shop.pods("app.kubernetes.io/name=gateway");
     expect("there are more pods", pods.length > 1, pods.length);
     await asking.end();
-    await upgrade("enabled=false", ...(await mayTakeBack(shop)));
+    await upgrade(["enabled=false"], ...(await mayTakeBack(shop)));
     await shop.untilReady();
     return `${idle} % idle, ${utilization(busy)} % by ${clients} clients (${asking.answered()} answers): ${pods.length} gateways ready after ${seconds.toFixed(0)} s; off again`;
   },
