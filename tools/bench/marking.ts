@@ -1,9 +1,10 @@
 /** Marks what must differ between copies of an order: a number takes the mark's place in each of them. */
 
 /** Stands in no text of the shop. */
-export const mark = "########";
+export const mark = "######";
 
-const id = /([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-)[0-9a-f]{8}([0-9a-f]{4})(?![0-9a-f])/g;
+// What stays has the time and all of the sequence of a UUIDv7, by which ids of one process and one millisecond differ.
+const id = /([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{2})[0-9a-f]{6}([0-9a-f]{4})(?![0-9a-f])/g;
 const word = /[A-Za-z0-9][A-Za-z0-9_-]*/g;
 
 /** Programs act under ids like this one, which a shop's people do not have. */
