@@ -43,7 +43,7 @@ test("the builder gets the folder of every part", () => {
 
 test("images install with the pnpm and run on the Node of the project", () => {
   const dockerfile = read("docker/Dockerfile");
-  const pnpm = /pnpm@([\d.]+) install/.exec(read("GNUmakefile"))![1]!;
+  const pnpm = /^PNPM := .*pnpm@([\d.]+)$/m.exec(read("GNUmakefile"))![1]!;
   const node = /^ {2}node: ([\d.]+)$/m.exec(read("pnpm-workspace.yaml"))![1]!;
   expect(dockerfile).toContain(`ARG PNPM_VERSION=${pnpm}\n`);
   expect(dockerfile).toContain(`ARG NODE_IMAGE=node:${node}-`);
