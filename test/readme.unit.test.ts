@@ -74,11 +74,9 @@ test("the picture's parts and events are the project's", () => {
   const declared = new Set(allEvents.map(({ name }) => name));
   expect(events.length).toBeGreaterThan(10);
   expect(events.filter((name) => !declared.has(name))).toEqual([]);
-  // It is drawn by hand: a service that was begun by make new-service may be missing.
-  const processes = new Map<number, string>(
-    [...services, gateway, provider, auditor, postgres].map(({ name, port }) => [port, name]),
-  );
-  const ports = [...picture.matchAll(/:(\d{4})</g)].map(([, port]) => Number(port));
-  expect(ports.length).toBeGreaterThanOrEqual(12);
-  for (const port of ports) expect(picture.toLowerCase()).toContain(processes.get(port) ?? `a process on ${port}`);
+  // It is drawn by hand: what make new-service adds to the eight may be missing.
+  for (const { name, port } of [...services.slice(0, 8), gateway, provider, auditor, postgres]) {
+    expect(picture.toLowerCase()).toContain(name);
+    expect(picture).toContain(`:${port}<`);
+  }
 });

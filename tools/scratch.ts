@@ -30,13 +30,14 @@ export function makeScratchCopy({ installed = true } = {}): ScratchCopy {
   const root = mkdtempSync(join(tmpdir(), "crowdcrunch-copy-"));
   // Postgres, which does not run as root, is among what is installed there.
   chmodSync(root, 0o755);
-  for (const file of listFiles()) {
+  const files = listFiles();
+  for (const file of files) {
     const from = join(repositoryRoot, file);
     if (!existsSync(from)) continue;
     mkdirSync(dirname(join(root, file)), { recursive: true });
     cpSync(from, join(root, file));
   }
-  if (installed) linkPackages(root);
+  if (installed) linkPackages(root, files);
   return {
     root,
     overwrite(file, text) {
@@ -49,9 +50,9 @@ export function makeScratchCopy({ installed = true } = {}): ScratchCopy {
   };
 }
 
-function linkPackages(root: string): void {
+function linkPackages(root: string, files: string[]): void {
   symlinkSync(join(repositoryRoot, "node_modules"), join(root, "node_modules"));
-  for (const manifest of listFiles().filter((file) => /.\/package\.json$/.test(file))) {
+  for (const manifest of files.filter((file) => /.\/package\.json$/.test(file))) {
     const modules = join(dirname(manifest), "node_modules");
     if (!existsSync(join(repositoryRoot, modules))) continue;
     cpSync(join(repositoryRoot, modules), join(root, modules), { recursive: true, verbatimSymlinks: true });

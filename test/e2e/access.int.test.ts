@@ -10,9 +10,9 @@ import type { ServiceDefinition } from "@crowdcrunch/kit/service";
 import type { GraphAnswer } from "@crowdcrunch/kit/testing/service";
 import { readSubgraph, subgraphNames } from "@crowdcrunch/tools/schemas";
 import { Kind, parse } from "graphql";
-import type { DocumentNode, FieldDefinitionNode, StringValueNode } from "graphql";
+import type { DocumentNode, StringValueNode } from "graphql";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { generateArguments, leastSelection, literalOf } from "./arguments.ts";
+import { fieldOf, generateArguments, leastSelection, literalOf } from "./arguments.ts";
 import { createBadTokens, createCallers, startAttacker } from "./callers.ts";
 import type { Caller } from "./callers.ts";
 import { definitionOf } from "./definitions.ts";
@@ -100,15 +100,6 @@ async function judge(service: string, row: Row): Promise<void> {
   }
   cells += columns.length;
   expect({ query: row.query, wrong }).toEqual({ query: row.query, wrong: [] });
-}
-
-function fieldOf(document: DocumentNode, type: string, name: string): FieldDefinitionNode {
-  for (const node of document.definitions) {
-    if (node.kind !== Kind.OBJECT_TYPE_DEFINITION && node.kind !== Kind.OBJECT_TYPE_EXTENSION) continue;
-    const field = node.name.value === type && node.fields?.find((candidate) => candidate.name.value === name);
-    if (field) return field;
-  }
-  throw new Error(`there is no field ${type}.${name}`);
 }
 
 function entityQuery(type: string, reference: Record<string, string>, selection: string): string {

@@ -78,6 +78,16 @@ export function literalOf(value: unknown): string {
   return `{${fields.join(", ")}}`;
 }
 
+/** A field of a type. Throws where there is none. */
+export function fieldOf(document: DocumentNode, type: string, name: string): FieldDefinitionNode {
+  for (const node of document.definitions) {
+    if (node.kind !== Kind.OBJECT_TYPE_DEFINITION && node.kind !== Kind.OBJECT_TYPE_EXTENSION) continue;
+    const field = node.name.value === type && node.fields?.find((candidate) => candidate.name.value === name);
+    if (field) return field;
+  }
+  throw new Error(`there is no field ${type}.${name}`);
+}
+
 /** Name of the type inside lists and non-nulls. */
 export function namedType(type: TypeNode): string {
   return type.kind === Kind.NAMED_TYPE ? type.name.value : namedType(type.type);

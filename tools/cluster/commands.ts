@@ -1,4 +1,4 @@
-/** Runs kubectl, helm and the like as child processes. */
+/** Runs kubectl, helm, pnpm and the like as child processes. */
 import { spawn } from "node:child_process";
 
 /** A program that ended badly; the message ends with what it said last. */
@@ -22,6 +22,8 @@ export interface CommandOptions {
   /** Told each line as it is written, on either stream. */
   onLine?: ((line: string) => void) | undefined;
   env?: NodeJS.ProcessEnv | undefined;
+  /** Where it runs; by default where this program does. */
+  cwd?: string | undefined;
 }
 
 const shownArguments = 6;
@@ -34,8 +36,8 @@ function lastWords(output: string): string {
 
 /** Runs a program and resolves to what it writes to stdout. Throws CommandFailure, or the error of a missing program. */
 export async function run(program: string, args: readonly string[], options: CommandOptions = {}): Promise<string> {
-  const { input, timeoutMs = 60_000, signal, onLine, env = process.env } = options;
-  const child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"], env, ...(signal ? { signal } : {}) });
+  const { input, timeoutMs = 60_000, signal, onLine, env = process.env, cwd } = options;
+  const child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"], env, cwd, ...(signal ? { signal } : {}) });
   const command = [program, ...args.slice(0, shownArguments), ...(args.length > shownArguments ? ["…"] : [])].join(" ");
   const [out, all]: [string[], string[]] = [[], []];
   for (const stream of [child.stdout, child.stderr]) {

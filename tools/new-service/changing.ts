@@ -1,9 +1,8 @@
 /** Changes the project as a whole: what is generated follows, and where that fails all is as it was before. */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
+import { CommandFailure, run } from "../cluster/commands.ts";
 import { Problem } from "../environment.ts";
 import { repositoryRoot } from "../schemas.ts";
 import { listFiles } from "./lists.ts";
@@ -29,7 +28,7 @@ export async function changeProject(
   try {
     change();
     say("Installing …");
-    await run("sh", ["-c", `${packageManager} install --no-frozen-lockfile`]);
+    await runHere("sh", "-c", `${packageManager} install --no-frozen-lockfile`);
     say("Generating the graph, the callers and the resolvers' types …");
     const written = [...foldersOf(name), ...listFiles].filter((file) => existsSync(join(repositoryRoot, file)));
     for (const program of [
@@ -40,7 +39,7 @@ export async function changeProject(
       // Names of other lengths break lines elsewhere.
       ["node_modules/oxfmt/bin/oxfmt", ...written],
     ])
-      await run(process.execPath, program);
+      await runHere(process.execPath, ...program);
   } catch (error) {
     before.putBack();
     throw error;
@@ -69,11 +68,10 @@ function remember(paths: string[]): { putBack(): void; forget(): void } {
   };
 }
 
-async function run(command: string, commandArguments: string[]): Promise<void> {
-  const child = spawn(command, commandArguments, { cwd: repositoryRoot, stdio: ["ignore", "pipe", "pipe"] });
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (data: Buffer) => (output += data.toString()));
-  const [status] = (await once(child, "close")) as [number | null];
-  if (status !== 0)
-    throw new Problem(`${commandArguments.at(-1)} failed, and everything is as it was:\n${output.trim()}`);
+/** Runs a program in the project. Throws a Problem with all that it said where it fails. */
+async function runHere(program: string, ...programArguments: string[]): Promise<void> {
+  await run(program, programArguments, { cwd: repositoryRoot, timeoutMs: 300_000 }).catch((error: Error) => {
+    if (!(error instanceof CommandFailure)) throw error;
+    throw new Problem(`${programArguments.at(-1)} failed, and everything is as it was:\n${error.output.trim()}`);
+  });
 }

@@ -1,8 +1,9 @@
 /** What a new service is called, in every form in which its name is written. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { accessRules } from "@crowdcrunch/kit/access";
 import { auditor, gateway, provider, services } from "@crowdcrunch/shop/parts";
-import { Kind, parse } from "graphql";
+import { parse } from "graphql";
 import { parse as parseYaml } from "yaml";
 import { Problem } from "../environment.ts";
 import { repositoryRoot, readSubgraph, serviceNames } from "../schemas.ts";
@@ -89,15 +90,9 @@ export function chooseNames(name: string | undefined, wantedType: string | undef
   throw new Problem(`All ports of ${firstPort} to ${lastPort} are taken in packages/shop/src/parts.ts.`);
 }
 
-/** Types that a subgraph has, and its fields of Query. */
+/** Types that a subgraph has, and its root fields such as Query.order, each of which has a rule. */
 function definitionsOf(service: string): Set<string> {
-  const names = new Set<string>();
-  for (const node of parse(readSubgraph(service)).definitions) {
-    if (!("name" in node) || !node.name) continue;
-    names.add(node.name.value);
-    const isObject = node.kind === Kind.OBJECT_TYPE_DEFINITION || node.kind === Kind.OBJECT_TYPE_EXTENSION;
-    if (isObject && node.name.value === "Query")
-      for (const field of node.fields ?? []) names.add(`Query.${field.name.value}`);
-  }
-  return names;
+  const document = parse(readSubgraph(service));
+  const types = document.definitions.flatMap((node) => ("name" in node && node.name ? [node.name.value] : []));
+  return new Set([...types, ...accessRules(document).map(({ type, field }) => `${type}.${field}`)]);
 }
