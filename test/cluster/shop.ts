@@ -95,7 +95,7 @@ export function openClusterShop(place: ShopPlace): Shop {
   const graphUrl = `${url}/graphql`;
   const acknowledged: Acknowledged[] = [];
   const shopperIds: string[] = [];
-  const open: GraphClient[] = [];
+  const open = new Set<GraphClient>();
   const loads = new Set<CountedLoad>();
   let signingKey: Promise<JWK> | undefined;
   let articles: Promise<Article[]> | undefined;
@@ -147,9 +147,14 @@ export function openClusterShop(place: ShopPlace): Shop {
       ),
     untilReady: (timeoutMs = 180_000) => untilRolledOut(cluster, namespace, { timeoutMs }),
     openGraph(options = {}) {
-      const graph = countRequests(openGraph(graphUrl, { connections: 32, timeoutMs: answerMs, ...options }));
-      open.push(graph);
-      return graph;
+      const client = countRequests(openGraph(graphUrl, { connections: 32, timeoutMs: answerMs, ...options }));
+      open.add(client);
+      return {
+        ...client,
+        async close() {
+          if (open.delete(client)) await client.close();
+        },
+      };
     },
     token,
     async withBooks(read) {
@@ -225,7 +230,8 @@ export function openClusterShop(place: ShopPlace): Shop {
     },
     async close() {
       shop.stopLoads();
-      await Promise.all(open.splice(0).map((graph) => graph.close()));
+      await Promise.all([...open].map((client) => client.close()));
+      open.clear();
     },
   };
   return shop;

@@ -11,10 +11,8 @@ export default check({
     const { shop, cluster, mesh, releases, until } = world;
     const { helm, namespace, acknowledged } = shop;
     const token = await shop.token({ roles: ["STAFF"] });
-    if ((await shop.pods()).length > 0) {
-      await helm(["uninstall", shop.release, "--wait", "--timeout", "2m"]);
-      await until("the end of all pods", async () => (await shop.pods()).length === 0, 60);
-    }
+    await helm(["uninstall", shop.release, "--ignore-not-found", "--wait", "--timeout", "2m"]);
+    await until("the end of all pods", async () => (await shop.pods()).length === 0, 60);
     await helm(["install", shop.release, releases.thisRelease, ...valuesOf(mesh)]);
     await untilRolledOut(cluster, namespace, { timeoutMs: 240_000 });
     const graph = shop.openGraph();

@@ -3,7 +3,7 @@ import { check, expect } from "../check.ts";
 /** What stays: the data, and the secrets without which they could not be read again. */
 const staying = /^(persistentvolumeclaim|secret)\//;
 /** What Kubernetes and Istio put into every namespace. */
-const notOurs = /^(configmap\/(kube-root-ca\.crt|istio-ca-root-cert)|serviceaccount\/default)$/;
+const notOurs = /^(configmap\/(kube-root-ca\.crt|istio-ca-(root-cert|crl))|serviceaccount\/default)$/;
 
 const kinds =
   "deployments,statefulsets,daemonsets,jobs,cronjobs,pods,services,configmaps,secrets,serviceaccounts,roles,rolebindings," +
