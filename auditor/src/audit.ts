@@ -1,12 +1,14 @@
+import { readConfig } from "@crowdcrunch/kit/config";
 import type { EventLog } from "@crowdcrunch/kit/eventlog";
 import { createLogger } from "@crowdcrunch/kit/logger";
+import Type from "typebox";
 import { unkept } from "./acknowledged.ts";
 import type { Acknowledged } from "./acknowledged.ts";
 import { openBooks, rowsAtMost } from "./books.ts";
 import type { Books } from "./books.ts";
 import type { Invariant } from "./invariant.ts";
 import { invariants } from "./invariants.ts";
-import { openLog } from "./log.ts";
+import { logAuditVariables, openLog } from "./log.ts";
 import { auditLog } from "./log-audit.ts";
 import type { LogFindings } from "./log-audit.ts";
 import type { LogNumber } from "./topic-audit.ts";
@@ -14,7 +16,10 @@ import type { LogNumber } from "./topic-audit.ts";
 export interface AuditOptions {
   /** The database as a role that may read every schema and nothing else. */
   url: string;
-  /** Variables that say where the event log is, as the shop's processes have them; without them it is in the database. */
+  /**
+   * Variables that say where the event log is, as the shop's processes have them, and whether it began anew; without them
+   * it is in the database, and has all events.
+   */
   env?: Record<string, string | undefined>;
   /** Takes the place of the log that `env` names; it is left open. */
   eventLog?: EventLog;
@@ -45,9 +50,10 @@ export async function auditShop(options: AuditOptions): Promise<number> {
         log: createLogger({ service: "audit", level: "warn" }),
       });
   const eventLog = options.eventLog ?? ownLog!;
+  const { LOG_BEGAN_ANEW: logBeganAnew } = readConfig(Type.Object(logAuditVariables), options.env ?? {});
+  const windowSeconds = options.windowSeconds ?? logWindowSeconds;
   let reading: Promise<LogFindings> | undefined;
-  const readLog = () =>
-    (reading ??= auditLog({ eventLog, query: books.byKeys, windowSeconds: options.windowSeconds ?? logWindowSeconds }));
+  const readLog = () => (reading ??= auditLog({ eventLog, query: books.byKeys, windowSeconds, logBeganAnew }));
   try {
     let violated = 0;
     for (const invariant of invariants) {

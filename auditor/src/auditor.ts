@@ -8,7 +8,7 @@ import { fastify } from "fastify";
 import Type from "typebox";
 import { openBooks } from "./books.ts";
 import { createFindings } from "./findings.ts";
-import { openLog } from "./log.ts";
+import { logAuditVariables, openLog } from "./log.ts";
 import { watch } from "./watch.ts";
 
 export const auditorVariables = {
@@ -19,6 +19,7 @@ export const auditorVariables = {
     description: "the database, as the role auditor, which reads every schema and writes none",
     examples: ["postgres://auditor:secret@127.0.0.1:4050/crowdcrunch"],
   }),
+  ...logAuditVariables,
   AUDIT_INTERVAL_SECONDS: Type.Number({
     default: 60,
     minimum: 0.1,
@@ -79,6 +80,7 @@ export async function startAuditor(options: {
       intervalMs: config.AUDIT_INTERVAL_SECONDS * 1_000,
       busyShare: config.AUDIT_BUSY_PERCENT / 100,
       windowSeconds: config.AUDIT_WINDOW_SECONDS,
+      logBeganAnew: config.LOG_BEGAN_ANEW,
     });
     onStop(() => watching.stop());
     const app = fastify(httpSettings);

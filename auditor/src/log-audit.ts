@@ -20,6 +20,7 @@ export async function auditLog(options: {
   eventLog: Pick<EventLog, "read" | "lag">;
   query: Query;
   windowSeconds: number;
+  logBeganAnew: boolean;
 }): Promise<LogFindings> {
   const found: LogFindings = { 15: [], 17: [], 18: [] };
   for (const topic of services) {

@@ -9,6 +9,15 @@ import Type from "typebox";
 import { continuedLog } from "./continued-log.ts";
 import type { Ends } from "./continued-log.ts";
 
+/** What an audit must know of the log beside where it is. */
+export const logAuditVariables = {
+  LOG_BEGAN_ANEW: Type.Boolean({
+    default: false,
+    description:
+      "true where the event log has been lost or replaced, as when a backup is restored: of the events of before nothing is asked",
+  }),
+};
+
 /** Less than topics of Kafka keep their events for. */
 const keptDays = 6;
 

@@ -4,6 +4,8 @@ import { createCompactMap, shortHash } from "./compact-map.ts";
 export interface SequenceOptions {
   /** Most subjects to remember well; all where it is not given. */
   subjectsAtLeast?: number | undefined;
+  /** The log is younger than the aggregates: of subjects without any event nothing is known from the beginning. */
+  logBeganAnew?: boolean | undefined;
 }
 
 /** An event whose number its subject has had before, too long ago to tell whether it is the same event again. */
@@ -46,7 +48,7 @@ export function createSequences(topic: string, options: SequenceOptions = {}): S
   /** Partitions of which an event has come since reading began. */
   const begun = new Set<number>();
   /** True where the log has dropped events: of subjects without any event nothing is known. */
-  let isTrimmed = false;
+  let isTrimmed = options.logBeganAnew ?? false;
 
   /** A log drops events from its beginning alone, so an offset that is missing further on is none of its doing. */
   function forgetWhatWasDropped({ partition, offset }: DeliveredEvent): void {

@@ -17,6 +17,8 @@ export interface TopicAuditOptions {
   windowSeconds: number;
   /** Most aggregates whose version is remembered well; all where it is not given. */
   subjectsAtLeast?: number;
+  /** The log is younger than the aggregates, as LOG_BEGAN_ANEW says. */
+  logBeganAnew: boolean;
   /** Monotonic clock, in ms. */
   nowMs(): number;
 }

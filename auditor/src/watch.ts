@@ -20,6 +20,8 @@ export interface WatchOptions {
   busyShare: number;
   /** For how long what an event comes to may be on its way, in seconds. */
   windowSeconds: number;
+  /** The log is younger than the aggregates, as LOG_BEGAN_ANEW says. */
+  logBeganAnew: boolean;
 }
 
 /** Something to do again and again, one step at a time. */
@@ -93,9 +95,10 @@ export function watch(options: WatchOptions): { stop(): Promise<void> } {
   }
 
   function openTopic(topic: string): TopicAudit {
-    const { eventLog, books, windowSeconds } = options;
+    const { eventLog, books, windowSeconds, logBeganAnew } = options;
     const nowMs = () => performance.now();
-    return createTopicAudit({ topic, eventLog, query: books.byKeys, windowSeconds, subjectsAtLeast, nowMs });
+    const query = books.byKeys;
+    return createTopicAudit({ topic, eventLog, query, windowSeconds, logBeganAnew, subjectsAtLeast, nowMs });
   }
 
   async function runAll(): Promise<void> {
