@@ -95,7 +95,7 @@ export async function startProvider(options: {
         }),
       {
         log,
-        what: "migration",
+        waiting: "the migration waits for the database",
         signal,
       },
     );

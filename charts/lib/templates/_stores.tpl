@@ -104,7 +104,8 @@ volumeMounts:
 
 {{- /*
 Broker and controller in one. With any KAFKA_ variable the image takes none of its own settings, so all of them stand here.
-They are those of the laptop's broker (tools/kafka/server.ts).
+They are those of the laptop's broker (tools/kafka/server.ts). LOCAL is for its tools inside the pod, which as callers of
+the Service no policy lets in.
 */ -}}
 {{- define "crowdcrunch.kafkaContainer" -}}
 {{- $root := index . 0 }}{{ $values := index . 1 -}}
@@ -116,9 +117,9 @@ env:
     "CONTROLLER_QUORUM_VOTERS" "1@localhost:9093"
     "CONTROLLER_LISTENER_NAMES" "CONTROLLER"
     "INTER_BROKER_LISTENER_NAME" "PLAINTEXT"
-    "LISTENERS" (printf "PLAINTEXT://:%d,CONTROLLER://localhost:9093" $port)
-    "ADVERTISED_LISTENERS" (printf "PLAINTEXT://%s:%d" (include "crowdcrunch.name" (list $root "kafka")) $port)
-    "LISTENER_SECURITY_PROTOCOL_MAP" "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"
+    "LISTENERS" (printf "PLAINTEXT://:%d,LOCAL://localhost:9094,CONTROLLER://localhost:9093" $port)
+    "ADVERTISED_LISTENERS" (printf "PLAINTEXT://%s:%d,LOCAL://localhost:9094" (include "crowdcrunch.name" (list $root "kafka")) $port)
+    "LISTENER_SECURITY_PROTOCOL_MAP" "PLAINTEXT:PLAINTEXT,LOCAL:PLAINTEXT,CONTROLLER:PLAINTEXT"
     "LOG_DIRS" "/var/lib/kafka/data/log"
     "OFFSETS_TOPIC_REPLICATION_FACTOR" "1"
     "OFFSETS_TOPIC_NUM_PARTITIONS" "4"

@@ -214,7 +214,7 @@ test("a commit waits for the disk unless it is told not to", async () => {
 });
 
 test("waiting for the database passes over its absence and nothing else", async () => {
-  const waiting = { log: world.log, what: "test", signal: new AbortController().signal };
+  const waiting = { log: world.log, waiting: "test", signal: new AbortController().signal };
   let attempts = 0;
   const late = async () => {
     if (++attempts < 3) throw Object.assign(new Error("refused"), { code: "ECONNREFUSED" });

@@ -162,10 +162,10 @@ function queries(client: Pool | PoolClient, budgets: Budgets | undefined, sent?:
   };
 }
 
-/** Tries until the database answers, with back-off to 2 s; stops when `signal` is aborted. */
+/** Tries until what is needed answers, with back-off to 2 s; stops when `signal` is aborted. `waiting` is logged each time. */
 export async function untilAvailable<T>(
   work: () => Promise<T>,
-  options: { log: Logger; what: string; signal: AbortSignal },
+  options: { log: Logger; waiting: string; signal: AbortSignal },
 ): Promise<T> {
   for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 2_000)) {
     options.signal.throwIfAborted();
@@ -176,10 +176,7 @@ export async function untilAvailable<T>(
       const code = (error as { code?: string }).code ?? "";
       if (!isUnavailable(error) && !["28P01", "28000", "3D000", "3F000", "42501", "42P01", "42883"].includes(code))
         throw error;
-      options.log.warn(
-        { error: (error as Error).message, retryInMs: waitMs },
-        `${options.what} waits for the database`,
-      );
+      options.log.warn({ error: (error as Error).message, retryInMs: waitMs }, options.waiting);
       await new Promise((resolve) => setTimeout(resolve, waitMs));
     }
   }

@@ -142,7 +142,7 @@ export async function start<Variables extends TObject>(
     onStop(() => db.close());
     await untilAvailable(
       () => migrate({ service: name, ownerUrl: config.OWNER_DATABASE_URL, folder: new URL("migrations/", root), log }),
-      { log, what: "migration", signal },
+      { log, waiting: "the migration waits for the database", signal },
     );
     const databaseUrl = config.DATABASE_URL;
     const eventLog =
@@ -151,12 +151,12 @@ export async function start<Variables extends TObject>(
     onStop(() => eventLog.close());
     if (config.KAFKA_BROKERS !== undefined) {
       // Before anything is published there: what is left on the embedded log would never be handled.
-      await untilAvailable(() => closeEmbeddedLog(db.pool), { log, what: "going over to Kafka", signal });
+      await untilAvailable(() => closeEmbeddedLog(db.pool), { log, waiting: "going over to Kafka waits for the database", signal });
     }
     const retentionMs = config.EVENT_RETENTION_DAYS * dayMs;
     await untilAvailable(() => eventLog.ensureTopics([{ topic: name, partitions: defaultPartitions, retentionMs }]), {
       log,
-      what: "event log",
+      waiting: "the event log is waited for",
       signal,
     });
 
