@@ -151,7 +151,11 @@ export async function start<Variables extends TObject>(
     onStop(() => eventLog.close());
     if (config.KAFKA_BROKERS !== undefined) {
       // Before anything is published there: what is left on the embedded log would never be handled.
-      await untilAvailable(() => closeEmbeddedLog(db.pool), { log, waiting: "going over to Kafka waits for the database", signal });
+      await untilAvailable(() => closeEmbeddedLog(db.pool), {
+        log,
+        waiting: "going over to Kafka waits for the database",
+        signal,
+      });
     }
     const retentionMs = config.EVENT_RETENTION_DAYS * dayMs;
     await untilAvailable(() => eventLog.ensureTopics([{ topic: name, partitions: defaultPartitions, retentionMs }]), {
