@@ -41,6 +41,7 @@ const logWindowSeconds = 60;
  * moment. Resolves to how many are violated. Throws where one cannot be checked.
  */
 export async function auditShop(options: AuditOptions): Promise<number> {
+  const { LOG_BEGAN_ANEW: logBeganAnew } = readConfig(Type.Object(logAuditVariables), options.env ?? {});
   const books = openBooks({ url: options.url, applicationName: "audit", snapshot: true, workMemoryMb: 128 });
   const ownLog = options.eventLog
     ? undefined
@@ -50,7 +51,6 @@ export async function auditShop(options: AuditOptions): Promise<number> {
         log: createLogger({ service: "audit", level: "warn" }),
       });
   const eventLog = options.eventLog ?? ownLog!;
-  const { LOG_BEGAN_ANEW: logBeganAnew } = readConfig(Type.Object(logAuditVariables), options.env ?? {});
   const windowSeconds = options.windowSeconds ?? logWindowSeconds;
   let reading: Promise<LogFindings> | undefined;
   const readLog = () => (reading ??= auditLog({ eventLog, query: books.byKeys, windowSeconds, logBeganAnew }));

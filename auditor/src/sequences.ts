@@ -47,7 +47,7 @@ export function createSequences(topic: string, options: SequenceOptions = {}): S
   const next = new Map<number, number>();
   /** Partitions of which an event has come since reading began. */
   const begun = new Set<number>();
-  /** True where the log has dropped events: of subjects without any event nothing is known. */
+  /** True where the log has dropped events, or began after them: of subjects without any event nothing is known. */
   let isTrimmed = options.logBeganAnew ?? false;
 
   /** A log drops events from its beginning alone, so an offset that is missing further on is none of its doing. */

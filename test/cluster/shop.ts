@@ -148,13 +148,14 @@ export function openClusterShop(place: ShopPlace): Shop {
     untilReady: (timeoutMs = 180_000) => untilRolledOut(cluster, namespace, { timeoutMs }),
     openGraph(options = {}) {
       const client = countRequests(openGraph(graphUrl, { connections: 32, timeoutMs: answerMs, ...options }));
-      open.add(client);
-      return {
+      const graph: CountedGraph = {
         ...client,
         async close() {
-          if (open.delete(client)) await client.close();
+          if (open.delete(graph)) await client.close();
         },
       };
+      open.add(graph);
+      return graph;
     },
     token,
     async withBooks(read) {
@@ -230,8 +231,7 @@ export function openClusterShop(place: ShopPlace): Shop {
     },
     async close() {
       shop.stopLoads();
-      await Promise.all([...open].map((client) => client.close()));
-      open.clear();
+      await Promise.all([...open].map((graph) => graph.close()));
     },
   };
   return shop;

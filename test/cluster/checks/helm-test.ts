@@ -1,4 +1,5 @@
 import { check, expect } from "../check.ts";
+import { isHelm3 } from "../helm-version.ts";
 import { laptopMiB } from "../installation.ts";
 import { watchWorkingSets } from "../working-set.ts";
 
@@ -23,6 +24,7 @@ export default check({
     expect(`it takes less than ${promisedSeconds} s`, seconds < promisedSeconds, `${seconds.toFixed(1)} s`);
     expect("it sees the order confirmed", /confirmed/i.test(said), said.slice(-500));
     expect("it prints the timeline", timeline.length > 0, said.slice(-500));
+    if (await isHelm3(shop)) await shop.kubectl(["delete", "pod", "purchase"]);
     return `confirmed within ${seconds.toFixed(1)} s`;
   },
 });

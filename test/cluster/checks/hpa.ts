@@ -1,7 +1,7 @@
 import type { Condition } from "@crowdcrunch/tools/cluster/objects";
 import { keepAsking } from "../../chaos/asking.ts";
 import { check, expect } from "../check.ts";
-import type { Shop } from "../shop.ts";
+import { isHelm3 } from "../helm-version.ts";
 
 const most = 3;
 /** So many clients, who ask one thing after the other without a pause. */
@@ -14,12 +14,6 @@ interface Autoscaler {
     currentMetrics?: { containerResource?: { current: { averageUtilization?: number } } }[];
     conditions?: Condition[];
   };
-}
-
-/** What helm 4 needs to take back a number of replicas that somebody else has set; helm 3 asks nobody. */
-async function mayTakeBack({ helm }: Shop): Promise<string[]> {
-  const version = await helm(["version", "--template", "{{.Version}}"]);
-  return version.startsWith("v3.") ? [] : ["--force-conflicts"];
 }
 
 export default check({
@@ -57,7 +51,8 @@ export default check({
     const pods = await shop.pods("app.kubernetes.io/name=gateway");
     expect("there are more pods", pods.length > 1, pods.length);
     await asking.end();
-    await upgrade(["enabled=false"], ...(await mayTakeBack(shop)));
+    // Takes back a number of replicas that the autoscaler has set.
+    await upgrade(["enabled=false"], ...((await isHelm3(shop)) ? [] : ["--force-conflicts"]));
     await shop.untilReady();
     return `${idle} % idle, ${utilization(busy)} % by ${clients} clients (${asking.answered()} answers): ${pods.length} gateways ready after ${seconds.toFixed(0)} s; off again`;
   },
